@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+# What our own tests, benchmarks and examples are built with; nothing of it reaches a user's target.
+option(SELGATE_WERROR "Make warnings errors in our own programs" OFF)
+option(SELGATE_NATIVE "Build our own programs for this machine's processor" OFF)
+
+add_library(selgate_dev INTERFACE)
+target_link_libraries(selgate_dev INTERFACE selgate::selgate)
+target_compile_options(selgate_dev INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+  $<$<BOOL:${SELGATE_WERROR}>:-Werror>
+  $<$<BOOL:${SELGATE_NATIVE}>:-march=native>)
+# Eigen packs the operands of a product on the heap above this many bytes; with 2 MiB it never does
+# at our sizes, so that a pass allocates nothing.
+target_compile_definitions(selgate_dev INTERFACE EIGEN_STACK_ALLOCATION_LIMIT=2097152)

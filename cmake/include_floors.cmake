@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+# Checks that an include only ever points down:
+#
+#   cmake -D include_dir=include -P cmake/include_floors.cmake
+#
+# A header may include its own folder and the folders of lower floors; folders on one floor do not
+# know each other; there is no circle; a program's header (selgate.hpp, testing.hpp) is included by
+# nobody. selgate.hpp holds the whole of floors 0 to 4 and of train/, and nothing else.
+cmake_minimum_required(VERSION 3.25)
+
+set(floors
+  "version.hpp core"
+  "math"
+  "layer loss metric optim"
+  "gate"
+  "mixture"
+  "train io testing"
+  "selgate.hpp testing.hpp")
+set(umbrella_folders core math layer loss metric optim gate mixture train)
+
+set(floor 0)
+foreach(names IN LISTS floors)
+  separate_arguments(names)
+  foreach(name IN LISTS names)
+    set(floor_of_${name} ${floor})
+  endforeach()
+  math(EXPR floor "${floor} + 1")
+endforeach()
+
+set(problems "")
+macro(problem text)
+  string(APPEND problems "\n  ${text}")
+endmacro()
+
+cmake_path(ABSOLUTE_PATH include_dir)
+file(GLOB_RECURSE headers RELATIVE ${include_dir}/selgate ${include_dir}/selgate/*.hpp)
+if(NOT headers)
+  problem("no header in ${include_dir}/selgate")
+endif()
+foreach(header IN LISTS headers)
+  string(REGEX REPLACE "/.*" "" folder ${header})
+  if(NOT DEFINED floor_of_${folder})
+    problem("${header}: is on no floor")
+    continue()
+  endif()
+  file(STRINGS ${include_dir}/selgate/${header} lines REGEX "^[ \t]*#[ \t]*include")
+  foreach(line IN LISTS lines)
+    if(NOT line MATCHES "<([^>]+)>")
+      problem("${header}: write <selgate/...>: ${line}")
+    elseif(CMAKE_MATCH_1 MATCHES "^selgate/(([^/]+).*)$")
+      set(included ${CMAKE_MATCH_1})
+      set(included_folder ${CMAKE_MATCH_2})
+      list(APPEND includes_of_${header} ${included})
+      if(NOT included IN_LIST headers)
+        problem("${header}: includes ${included}, which is not there")
+      elseif(NOT folder STREQUAL included_folder
+             AND NOT floor_of_${included_folder} LESS floor_of_${folder})
+        problem("${header}: includes ${included}, which is not on a lower floor")
+      endif()
+    endif()
+  endforeach()
+endforeach()
+
+# A circle is what remains after taking away, again and again, every header that includes none of
+# those that remain.
+set(remaining ${headers})
+set(before 0)
+list(LENGTH remaining count)
+while(NOT count EQUAL before)
+  set(before ${count})
+  foreach(header IN LISTS remaining)
+    set(blocked FALSE)
+    foreach(included IN LISTS includes_of_${header})
+      if(included IN_LIST remaining)
+        set(blocked TRUE)
+      endif()
+    endforeach()
+    if(NOT blocked)
+      list(REMOVE_ITEM remaining ${header})
+    endif()
+  endforeach()
+  list(LENGTH remaining count)
+endwhile()
+if(remaining)
+  problem("a circle of includes among or below: ${remaining}")
+endif()
+
+if("selgate.hpp" IN_LIST headers)
+  set(expected version.hpp)
+  foreach(header IN LISTS headers)
+    string(REGEX REPLACE "/.*" "" folder ${header})
+    if(folder IN_LIST umbrella_folders AND NOT header MATCHES "/kernel/")
+      list(APPEND expected ${header})
+    endif()
+  endforeach()
+  set(missing ${expected})
+  list(REMOVE_ITEM missing ${includes_of_selgate.hpp})
+  set(extra ${includes_of_selgate.hpp})
+  list(REMOVE_ITEM extra ${expected})
+  if(missing)
+    problem("selgate.hpp: does not include ${missing}")
+  endif()
+  if(extra)
+    problem("selgate.hpp: is to hold floors 0 to 4 and train/, not ${extra}")
+  endif()
+endif()
+
+if(problems)
+  message(FATAL_ERROR "Includes that do not point down:${problems}")
+endif()
+list(LENGTH headers count)
+message(STATUS "${count} headers, every include points down")

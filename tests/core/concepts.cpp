@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include <selgate/core/concepts.hpp>
+
+#include "catch.hpp"
+
+using namespace selgate;
+
+namespace {
+
+/// The smallest complete layer: y = -x.
+struct Negate {
+  using Scalar = double;
+  using Cache = Empty;
+  using Gradient = Empty;
+  Index features = 3;
+
+  [[nodiscard]] Index in_features() const { return features; }
+  [[nodiscard]] Index out_features() const { return features; }
+  Cache make_cache(Index) const { return {}; }
+  Gradient make_gradient() const { return {}; }
+  void forward(const Context&, const In<double>& x, Out<double> y, Cache&) const { y = -x; }
+  void backward(const Context&, const In<double>&, const In<double>&, const In<double>& dy,
+                Out<double> dx, Gradient&, Cache&) const {
+    if (wanted<double>(dx)) dx -= dy;
+  }
+  double regularization(const Context&, const Cache&) const { return 0; }
+  [[nodiscard]] Flops flops(Index, const Cache&) const { return {}; }
+  template <class F, class... M>
+  static void visit(F&&, M&...) {}
+};
+
+/// No layer: it would have to be changed to be run.
+struct Counting : Negate {
+  void forward(const Context&, const In<double>& x, Out<double> y, Cache&) { y = -x; }
+};
+/// No module: it cannot be copied.
+struct Unique : Negate {
+  Unique(const Unique&) = delete;
+};
+
+static_assert(Layer<Negate> && Module<Negate>);
+static_assert(!Layer<Counting> && Module<Counting>);
+static_assert(!Module<Unique> && !Module<int>);
+
+}  // namespace
+
+TEST_CASE("require_forward_shapes: names the layer, the matrix and both sizes") {
+  const Matrix<double> good(3, 2), low(2, 2), wide(3, 5);
+  const auto check = [](const Matrix<double>& x, Matrix<double> y) {
+    require_forward_shapes<Negate, double>({}, "Negate", x, y);
+  };
+  CHECK_NOTHROW(check(good, good));
+  CHECK_THROWS_WITH(check(low, good), "Negate: rows of x (in_features): expected 3, got 2");
+  CHECK_THROWS_WITH(check(good, low), "Negate: rows of y (out_features): expected 3, got 2");
+  CHECK_THROWS_WITH(check(good, wide), "Negate: columns of y (examples in x): expected 2, got 5");
+  CHECK_THROWS_AS(check(good, wide), shape_error);
+}
+
+TEST_CASE("require_backward_shapes: every matrix, and dx only where it is wanted") {
+  const Matrix<double> good(3, 2), low(2, 2), wide(3, 5);
+  const auto check = [](const Matrix<double>& x, const Matrix<double>& y, const Matrix<double>& dy,
+                        Matrix<double> dx) {
+    require_backward_shapes<Negate, double>({}, "Negate", x, y, dy, dx);
+  };
+  CHECK_NOTHROW(check(good, good, good, good));
+  CHECK_NOTHROW(require_backward_shapes<Negate, double>({}, "Negate", good, good, good,
+                                                        not_wanted<double>()));
+  CHECK_THROWS_WITH(check(low, good, good, good),
+                    "Negate: rows of x (in_features): expected 3, got 2");
+  CHECK_THROWS_WITH(check(good, low, good, good),
+                    "Negate: rows of y (out_features): expected 3, got 2");
+  CHECK_THROWS_WITH(check(good, wide, good, good),
+                    "Negate: columns of y (examples in x): expected 2, got 5");
+  CHECK_THROWS_WITH(check(good, good, low, good),
+                    "Negate: rows of dy (out_features): expected 3, got 2");
+  CHECK_THROWS_WITH(check(good, good, wide, good),
+                    "Negate: columns of dy (examples in x): expected 2, got 5");
+  CHECK_THROWS_WITH(check(good, good, good, low),
+                    "Negate: rows of dx (in_features): expected 3, got 2");
+  CHECK_THROWS_WITH(check(good, good, good, wide),
+                    "Negate: columns of dx (examples in x): expected 2, got 5");
+}
