@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include <selgate/math/product.hpp>
+
+#include <selgate/core/random.hpp>
+
+#include "catch.hpp"
+
+#include <limits>
+
+using namespace selgate;
+
+namespace {
+
+/// One product three times: forward, dx and dW, each added to (or set over) something.
+template <class S>
+struct Products {
+  Matrix<S> y, dx, dw;
+
+  Products(const Matrix<S>& w, const Matrix<S>& bias, const Matrix<S>& x, const Matrix<S>& dy)
+      : y(Matrix<S>::Constant(w.cols(), x.cols(), std::numeric_limits<S>::quiet_NaN())),
+        dx(Matrix<S>::Ones(x.rows(), x.cols())),
+        dw(Matrix<S>::Ones(w.rows(), w.cols())) {
+    forward_product<S>(w, bias, x, y);
+    input_gradient_product<S>(w, dy, dx);
+    weight_gradient_product<S>(x, dy, dw);
+  }
+};
+
+template <class S>
+bool close(const Matrix<S>& got, const Matrix<long double>& expected, Index terms) {
+  const auto tolerance =
+      static_cast<long double>(terms) * static_cast<long double>(std::numeric_limits<S>::epsilon());
+  return (got.template cast<long double>() - expected).cwiseAbs().maxCoeff() <= tolerance;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("product: the fast ways equal the plain loops", "", float, double) {
+  using S = TestType;
+  const Index in = GENERATE(1, 3, 4, 8, 9, 16, 33), out = GENERATE(1, 2, 3, 4, 63, 64, 65),
+              batch = GENERATE(0, 1, 3, 4, 5, 9);
+  const bool has_bias = GENERATE(false, true);
+  Rng rng(1);
+  const Matrix<S> w = uniform<S>(in, out, rng), bias = uniform<S>(has_bias ? out : 0, 1, rng),
+                  x = uniform<S>(in, batch, rng), dy = uniform<S>(out, batch, rng);
+  const Products<S> fast(w, bias, x, dy);
+  using L = long double;
+  const Products<L> plain(w.template cast<L>(), bias.template cast<L>(), x.template cast<L>(),
+                          dy.template cast<L>());
+  if (batch == 0) {
+    CHECK(fast.dw == Matrix<S>::Ones(in, out));
+    return;
+  }
+  CHECK(close(fast.y, plain.y, in + 1));
+  CHECK(close(fast.dx, plain.dx, out + 1));
+  CHECK(close(fast.dw, plain.dw, batch + 1));
+}
+
+TEMPLATE_TEST_CASE("product: up to 64 outputs an example has the same bits in any batch", "", float,
+                   double) {
+  using S = TestType;
+  const Index in = GENERATE(1, 7, 33, 100), out = GENERATE(1, 3, 5, 64), batch = GENERATE(2, 5, 64);
+  Rng rng(2);
+  const Matrix<S> w = uniform<S>(in, out, rng), bias = uniform<S>(out, 1, rng),
+                  x = uniform<S>(in, batch, rng), dy = uniform<S>(out, batch, rng);
+  const Products<S> all(w, bias, x, dy);
+  for (Index b = 0; b < batch; ++b) {
+    const Products<S> one(w, bias, x.col(b), dy.col(b));
+    CHECK(one.y == all.y.col(b));
+    CHECK(one.dx == all.dx.col(b));
+  }
+}
+
+TEMPLATE_TEST_CASE("product: works on parts of larger matrices", "", float, double) {
+  using S = TestType;
+  const Index out = GENERATE(5, 70);
+  Rng rng(3);
+  Matrix<S> w = uniform<S>(12, out + 4, rng), x = uniform<S>(15, 6, rng), dy = uniform<S>(out + 3, 6, rng);
+  Matrix<S> y = Matrix<S>::Constant(out + 2, 6, S(7)), dx = Matrix<S>::Constant(15, 6, S(7)), dw = w;
+  const Matrix<S> none;
+  auto part_w = w.block(1, 2, 9, out);
+  auto part_x = x.middleRows(3, 9);
+  auto part_dy = dy.middleRows(2, out);
+  const Products<S> whole(part_w, none, part_x, part_dy);
+  forward_product<S>(part_w, none, part_x, y.middleRows(1, out));
+  input_gradient_product<S>(part_w, part_dy, dx.middleRows(3, 9));
+  weight_gradient_product<S>(part_x, part_dy, dw.block(1, 2, 9, out));
+  auto near = [](const auto& a, const auto& b) {
+    return (a - b).cwiseAbs().maxCoeff() <= S(100) * std::numeric_limits<S>::epsilon();
+  };
+  CHECK(near(y.middleRows(1, out), whole.y));
+  CHECK(near(dx.middleRows(3, 9).array() - S(6), whole.dx.array()));
+  CHECK(near((dw - w).block(1, 2, 9, out).array() + S(1), whole.dw.array()));
+  CHECK(y.row(0) == y.row(out + 1));
+  CHECK((y.row(0).array() == S(7)).all());
+  CHECK((dx.topRows(3).array() == S(7)).all());
+  CHECK((dx.bottomRows(3).array() == S(7)).all());
+}
