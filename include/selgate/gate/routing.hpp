@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/core/types.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace selgate {
+
+/// Sparse gate weights: per column the (expert, weight) entries, experts unique and ascending, all
+/// columns one after another (compressed sparse columns). Grows geometrically to the largest pass.
+template <class S>
+class Routing {
+ public:
+  [[nodiscard]] Index num_columns() const { return static_cast<Index>(begin_.size()) - 1; }
+  [[nodiscard]] Index num_entries() const { return static_cast<Index>(experts_.size()); }
+  /// Entries of column c are first(c) .. first(c + 1) - 1.
+  [[nodiscard]] Index first(Index c) const { return begin_[static_cast<std::size_t>(c)]; }
+
+  [[nodiscard]] std::span<const std::int32_t> experts() const { return experts_; }
+  [[nodiscard]] std::span<const S> weights() const { return weights_; }
+  [[nodiscard]] std::span<S> weights() { return weights_; }
+  [[nodiscard]] std::span<const std::int32_t> experts(Index c) const { return column(experts(), c); }
+  [[nodiscard]] std::span<const S> weights(Index c) const { return column(weights(), c); }
+  [[nodiscard]] std::span<S> weights(Index c) { return column(weights(), c); }
+
+  void clear() {
+    begin_.resize(1);
+    experts_.clear();
+    weights_.clear();
+  }
+  void push(Index expert, S weight) {
+    experts_.push_back(static_cast<std::int32_t>(expert));
+    weights_.push_back(weight);
+  }
+  void end_column() { begin_.push_back(num_entries()); }
+
+  /// The entries of another routing with weight 0.
+  void zero_like(const Routing& other) {
+    begin_ = other.begin_;
+    experts_ = other.experts_;
+    weights_.assign(other.weights_.size(), S(0));
+  }
+
+ private:
+  template <class T>
+  std::span<T> column(std::span<T> all, Index c) const {
+    return all.subspan(static_cast<std::size_t>(first(c)),
+                       static_cast<std::size_t>(first(c + 1) - first(c)));
+  }
+
+  std::vector<Index> begin_ = {0};
+  std::vector<std::int32_t> experts_;
+  std::vector<S> weights_;
+};
+
+/// One column's entries in any order, repetitions included, on their way into a Routing.
+template <class S>
+class EntryList {
+ public:
+  void clear() { entries_.clear(); }
+  void add(Index expert, S weight) {
+    entries_.push_back({expert, static_cast<Index>(entries_.size()), weight});
+  }
+  /// Adds up the entries of each expert in the order in which they came, and pushes the sums; one
+  /// that underflowed is raised to `smallest`.
+  void push_sums(Routing<S>& routing, S smallest) {
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+      return a.expert != b.expert ? a.expert < b.expert : a.order < b.order;
+    });
+    for (std::size_t at = 0; at < entries_.size();) {
+      const Index expert = entries_[at].expert;
+      S sum(0);
+      for (; at < entries_.size() && entries_[at].expert == expert; ++at) sum += entries_[at].weight;
+      routing.push(expert, sum < smallest ? smallest : sum);
+    }
+  }
+
+ private:
+  struct Entry {
+    Index expert, order;
+    S weight;
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace selgate

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/gate/head.hpp>
+#include <selgate/math/softmax.hpp>
+
+namespace selgate {
+
+struct SoftmaxOptions {
+  Index in_features = 0;     // of a per-example gate; ignored by a static one
+  Index num_experts = 0;     // n >= 1
+  bool bias = true;          // of a per-example gate
+  double logit_range = 0.05; // static logits start U(+-logit_range); >= 0
+};
+
+/// w = softmax(z): every expert, always (the gate of multi-gate mixtures; Ma et al., 2018).
+///
+/// Backward: dz = w .* (dw - <w, dw>). A weight is exactly 0 only where its logit is -inf or lies
+/// more than the exponential's range below the largest, and then dz is 0 too.
+/// Cost per column: 4n forward, 5n backward.
+template <class S>
+class SoftmaxHead {
+ public:
+  using Scalar = S;
+  using Options = SoftmaxOptions;
+  using Gradient = Empty;
+  struct Cache {
+    Index columns = -1;  // of the last forward
+    Vector<S> column;    // scratch
+  };
+
+  /// Throws config_error for num_experts < 1.
+  explicit SoftmaxHead(const SoftmaxOptions& options) : options_(options) {
+    detail::require_experts("softmax gate", options.num_experts, 1);
+    detail::require_not_negative("softmax gate: logit_range", options.logit_range);
+  }
+
+  [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] Index num_experts() const { return options_.num_experts; }
+  [[nodiscard]] Index num_logits() const { return options_.num_experts; }
+  [[nodiscard]] bool sums_to_one() const { return true; }
+  [[nodiscard]] RowGroups row_groups() const {
+    const double range = detail::glorot_range(options_.in_features, num_experts());
+    return {{0, {num_experts()}, "b", "A", "b", options_.logit_range, range, 0}};
+  }
+
+  Cache make_cache(Index) const { return {.column = Vector<S>(num_experts())}; }
+  Gradient make_gradient() const { return {}; }
+
+  void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
+    detail::require_logits(*this, "softmax gate", logits);
+    weights.begin(logits.cols());
+    cache.columns = logits.cols();
+    for (Index c = 0; c < logits.cols(); ++c) {
+      const S* z = logits.col(c).data();
+      const bool dense = weights.storage() == Storage::dense;
+      S* w = dense ? weights.dense().col(c).data() : cache.column.data();
+      if (!softmax(z, num_experts(), w)) detail::throw_bad_softmax("softmax gate", z, num_experts(), c);
+      if (!dense) {
+        for (Index e = 0; e < num_experts(); ++e) {
+          if (w[e] != S(0)) weights.routing().push(e, w[e]);
+        }
+        weights.routing().end_column();
+      }
+    }
+  }
+
+  void backward(const Context&, const In<S>& logits, const GateOutput<S>& weights,
+                const GateOutput<S>& dweights, double, Out<S> dlogits, Gradient&, Cache& cache) const {
+    detail::require_backward(*this, "softmax gate", logits, cache.columns);
+    for (Index c = 0; c < logits.cols(); ++c) {
+      if (weights.storage() == Storage::dense) {
+        softmax_gradient(weights.dense().col(c).data(), dweights.dense().col(c).data(), num_experts(),
+                         dlogits.col(c).data());
+      } else {
+        const auto experts = weights.routing().experts(c);
+        const auto w = weights.routing().weights(c), dw = dweights.routing().weights(c);
+        S dot(0);
+        for (std::size_t i = 0; i < w.size(); ++i) dot += w[i] * dw[i];
+        for (std::size_t i = 0; i < w.size(); ++i) dlogits(experts[i], c) += w[i] * (dw[i] - dot);
+      }
+    }
+  }
+
+  double regularization(const Context&, double, const Cache&) const { return 0; }
+
+  [[nodiscard]] Flops flops(Index columns, const Cache&) const {
+    const std::int64_t n = num_experts();
+    return {.forward = 4 * n * columns, .backward = 5 * n * columns};
+  }
+
+  template <class F, class... M>
+  static void visit(F&&, M&...) {}
+
+ private:
+  Options options_;
+};
+
+}  // namespace selgate
