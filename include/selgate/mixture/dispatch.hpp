@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/gate/gate_output.hpp>
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+namespace selgate {
+
+/// Which examples each expert must see: those in which ANY task gives it a non-zero weight. Experts
+/// that none selects are not active and cost nothing. Experts are called by rank among the active.
+class Dispatch {
+ public:
+  Dispatch() = default;
+  explicit Dispatch(Index num_experts)
+      : count_(static_cast<std::size_t>(num_experts)), seen_(static_cast<std::size_t>(num_experts)) {
+    active_.reserve(count_.size());
+    begin_.reserve(count_.size() + 1);
+  }
+
+  /// From the weights of num_tasks gates for a batch; static gates (one column a task) make their
+  /// experts see every example.
+  template <class S>
+  void build(const GateOutput<S>& weights, Index num_tasks, Index batch, bool is_static) {
+    batch_ = batch;
+    std::fill(count_.begin(), count_.end(), 0);
+    if (is_static) {
+      if (batch > 0) for_each_selected(weights, 0, num_tasks, [&](std::size_t e) { count_[e] = batch; });
+    } else {
+      for (Index b = 0; b < batch; ++b) {
+        for_each_selected(weights, b, num_tasks, [&](std::size_t e) { ++count_[e]; });
+      }
+    }
+    active_.clear();
+    begin_.assign(1, 0);
+    whole_ = true;
+    for (std::size_t e = 0; e < count_.size(); ++e) {
+      if (count_[e] == 0) continue;
+      active_.push_back(static_cast<Index>(e));
+      begin_.push_back(begin_.back() + count_[e]);
+      whole_ = whole_ && count_[e] == batch;
+    }
+    if (whole_) return;
+    columns_.resize(static_cast<std::size_t>(begin_.back()));
+    for (std::size_t rank = 0; rank < active_.size(); ++rank) {
+      count_[static_cast<std::size_t>(active_[rank])] = begin_[rank];  // from here on: where to write
+    }
+    for (Index b = 0; b < batch; ++b) {
+      for_each_selected(weights, b, num_tasks, [&](std::size_t e) {
+        columns_[static_cast<std::size_t>(count_[e]++)] = b;
+      });
+    }
+  }
+
+  [[nodiscard]] Index batch() const { return batch_; }
+  [[nodiscard]] Index num_active() const { return static_cast<Index>(active_.size()); }
+  [[nodiscard]] Index expert(Index rank) const { return active_[static_cast<std::size_t>(rank)]; }
+  /// True where every active expert sees every example.
+  [[nodiscard]] bool whole() const { return whole_; }
+  [[nodiscard]] bool sees_all(Index rank) const { return num_columns(rank) == batch_; }
+  [[nodiscard]] Index num_columns(Index rank) const { return first(rank + 1) - first(rank); }
+  /// Sum of num_columns over the ranks before.
+  [[nodiscard]] Index first(Index rank) const { return begin_[static_cast<std::size_t>(rank)]; }
+  /// The examples an expert sees, ascending; empty means all of them.
+  [[nodiscard]] std::span<const Index> columns(Index rank) const {
+    if (sees_all(rank)) return {};
+    return std::span(columns_).subspan(static_cast<std::size_t>(first(rank)),
+                                       static_cast<std::size_t>(num_columns(rank)));
+  }
+  /// The example in column j of an expert.
+  [[nodiscard]] Index example(Index rank, Index j) const {
+    return sees_all(rank) ? j : columns_[static_cast<std::size_t>(first(rank) + j)];
+  }
+
+ private:
+  /// body(e) once for each expert that any of the tasks' columns b T .. b T + T - 1 selects.
+  template <class S, class Body>
+  void for_each_selected(const GateOutput<S>& weights, Index b, Index num_tasks, const Body& body) {
+    const Index first = b * num_tasks;
+    if (weights.storage() == Storage::dense) {
+      const auto w = weights.dense();
+      for (Index e = 0; e < weights.num_experts(); ++e) {
+        bool any = false;
+        for (Index t = 0; t < num_tasks; ++t) any = any || w(e, first + t) != S(0);
+        if (any) body(static_cast<std::size_t>(e));
+      }
+    } else {
+      ++stamp_;
+      for (Index t = 0; t < num_tasks; ++t) {
+        for (const std::int32_t expert : weights.routing().experts(first + t)) {
+          const auto e = static_cast<std::size_t>(expert);
+          if (seen_[e] == stamp_) continue;
+          seen_[e] = stamp_;
+          body(e);
+        }
+      }
+    }
+  }
+
+  std::vector<Index> count_;         // per expert
+  std::vector<std::uint64_t> seen_;  // per expert: the last stamp
+  std::uint64_t stamp_ = 0;
+  std::vector<Index> active_, begin_{0}, columns_;
+  Index batch_ = 0;
+  bool whole_ = true;
+};
+
+/// One block of rows x num_columns(rank) for each active expert, in one buffer. Where the dispatch is
+/// whole they lie stacked, (num_active * rows) x batch: a column of all experts is contiguous.
+/// Grows geometrically to the largest pass.
+template <class S>
+class ExpertBlocks {
+ public:
+  void layout(const Dispatch& dispatch, Index rows) {
+    rows_ = rows;
+    const auto needed = static_cast<std::size_t>(dispatch.first(dispatch.num_active()) * rows);
+    if (buffer_.size() < needed) buffer_.resize(std::max(needed, buffer_.size() + buffer_.size() / 2));
+  }
+  [[nodiscard]] View<S> block(const Dispatch& dispatch, Index rank) {
+    if (dispatch.whole()) return stacked(dispatch, rank, 1);
+    return {buffer_.data() + dispatch.first(rank) * rows_, rows_, dispatch.num_columns(rank),
+            Eigen::OuterStride<>(rows_)};
+  }
+  /// Blocks of consecutive ranks as one; for a whole dispatch.
+  [[nodiscard]] View<S> stacked(const Dispatch& dispatch, Index rank, Index num_ranks) {
+    return {buffer_.data() + rank * rows_, num_ranks * rows_, dispatch.batch(),
+            Eigen::OuterStride<>(dispatch.num_active() * rows_)};
+  }
+
+ private:
+  Index rows_ = 0;
+  std::vector<S> buffer_;
+};
+
+}  // namespace selgate

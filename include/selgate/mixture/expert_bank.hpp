@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/mixture/dispatch.hpp>
+
+#include <concepts>
+
+namespace selgate {
+
+/// n experts behind one door. Only active experts are ever touched: the passes, the gradient's
+/// `touched` set (so zeroing and stepping too) and the FLOP count know the others only by name.
+///
+/// Laws:
+///   forward   sets the blocks of the active experts (out_features x num_columns each, laid out by
+///             the caller) from the examples they see.
+///   backward  ADDS to dx and gradient; overwrites doutputs, its scratch.
+///   visit     one child a expert, numbered, so that a file has "experts.3.weight".
+template <class B>
+concept ExpertBank =
+    Module<B> && requires(const B& bank, const Context& context, const Dispatch& dispatch,
+                          In<typename B::Scalar> x, ExpertBlocks<typename B::Scalar>& blocks,
+                          Out<typename B::Scalar> dx, typename B::Gradient& gradient,
+                          typename B::Cache& cache) {
+      { bank.num_experts() } -> std::convertible_to<Index>;
+      { bank.in_features() } -> std::convertible_to<Index>;
+      { bank.out_features() } -> std::convertible_to<Index>;
+      bank.forward(context, dispatch, x, blocks, cache);
+      bank.backward(context, dispatch, x, blocks, blocks, dx, gradient, cache);
+      {
+        bank.regularization(context, dispatch, std::as_const(cache))
+      } -> std::convertible_to<accumulate_t<typename B::Scalar>>;
+      { bank.flops(dispatch, std::as_const(cache)) } -> std::same_as<Flops>;
+    };
+
+/// The columns of x that an expert sees, side by side: x_e(:, j) = x(:, example(rank, j)).
+template <class S>
+void gather(const Dispatch& dispatch, Index rank, const In<S>& x, View<S> gathered) {
+  for (Index j = 0; j < gathered.cols(); ++j) gathered.col(j) = x.col(dispatch.example(rank, j));
+}
+/// dx(:, example(rank, j)) += dx_e(:, j).
+template <class S>
+void scatter_add(const Dispatch& dispatch, Index rank, const View<S>& gathered, Out<S> dx) {
+  for (Index j = 0; j < gathered.cols(); ++j) dx.col(dispatch.example(rank, j)) += gathered.col(j);
+}
+
+}  // namespace selgate

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/core/concepts.hpp>
+#include <selgate/loss/loss.hpp>
+
+#include <utility>
+#include <vector>
+
+namespace selgate {
+
+/// What turns features into one representation a task: a MultiGateMixture or a SharedBottom. Task t
+/// is in rows task_row(t) .. task_row(t) + task_features() - 1 of its output.
+template <class B>
+concept TaskBody = Layer<B> && requires(const B& body, Index t) {
+  { body.num_tasks() } -> std::convertible_to<Index>;
+  { body.task_features() } -> std::convertible_to<Index>;
+  { body.task_row(t) } -> std::convertible_to<Index>;
+};
+
+/// Labels of all tasks, T x B: a class is its number. The mask (non-zero: labelled) is T x B, or
+/// 0 x 0 where every label is there.
+template <class S>
+struct Labels {
+  In<S> values;
+  In<S> mask = Matrix<S>();
+  [[nodiscard]] Row<S> row(Index t) const { return values.row(t); }
+  [[nodiscard]] Row<S> mask_row(Index t) const {
+    if (mask.size() == 0) return all_labelled<S>();
+    return mask.row(t);
+  }
+};
+
+/// Value of the objective and what it is made of.
+struct Objective {
+  double total = 0;           // sum over tasks of weight * loss, + regularization
+  std::vector<double> losses; // per task, not weighted
+  double regularization = 0;
+};
+
+/// A multi-task learner: a body, one tower a task, one loss a task,
+///
+///   L = sum over t of task_weight_t loss_t(tower_t(y_t)) + regularization(body).
+///
+/// Parameters are "experts.*", "gates.*" (or the bottom's) and "towers.t.*".
+template <TaskBody Body, Layer Tower>
+class MultiTask {
+ public:
+  using Scalar = typename Body::Scalar;
+  using S = Scalar;
+  struct Gradient {
+    typename Body::Gradient body;
+    std::vector<typename Tower::Gradient> towers;
+    template <class F, class... M>
+    static void visit(F&& f, M&... m) {
+      MultiTask::visit(f, m...);
+    }
+  };
+  struct Cache {
+    typename Body::Cache body;
+    std::vector<typename Tower::Cache> towers;
+    Matrix<S> y, dy;  // representations: body.out_features x max_batch
+    std::vector<Matrix<S>> predictions, dpredictions;  // tower.out_features x max_batch
+    Index batch = -1;  // of the last forward
+    Objective objective;  // of the last backward or evaluate
+  };
+
+  /// Throws shape_error unless there is one fitting tower, loss and weight a task; config_error for a
+  /// task weight that is negative or not finite, or if none is positive.
+  MultiTask(Body task_body, std::vector<Tower> task_towers, std::vector<Loss<S>> losses,
+            std::vector<double> task_weights)
+      : body(std::move(task_body)),
+        towers(std::move(task_towers)),
+        losses_(std::move(losses)),
+        task_weights_(std::move(task_weights)) {
+    auto tasks = static_cast<std::size_t>(num_tasks());
+    require_size("multi-task model: towers", tasks, towers.size());
+    require_size("multi-task model: losses", tasks, losses_.size());
+    require_size("multi-task model: task weights", tasks, task_weights_.size());
+    double sum = 0;
+    for (std::size_t t = 0; t < tasks; ++t) {
+      require_size("multi-task model: in_features of tower " + to_text(t), body.task_features(),
+                   towers[t].in_features());
+      const double weight = task_weights_[t];
+      require(weight >= 0 && weight - weight == 0, "multi-task model: weight of task " + to_text(t),
+              "a finite number >= 0", weight);
+      sum += weight;
+    }
+    require(sum > 0, "multi-task model: sum of the task weights", "> 0", sum);
+  }
+
+  [[nodiscard]] Index num_tasks() const { return body.num_tasks(); }
+  [[nodiscard]] Index in_features() const { return body.in_features(); }
+  [[nodiscard]] const std::vector<Loss<S>>& losses() const { return losses_; }
+  [[nodiscard]] const std::vector<double>& task_weights() const { return task_weights_; }
+
+  Cache make_cache(Index max_batch) const {
+    Cache cache;
+    cache.body = body.make_cache(max_batch);
+    cache.y.resize(body.out_features(), max_batch);
+    cache.dy.resize(body.out_features(), max_batch);
+    for (const Tower& tower : towers) {
+      cache.towers.push_back(tower.make_cache(max_batch));
+      cache.predictions.emplace_back(tower.out_features(), max_batch);
+      cache.dpredictions.emplace_back(tower.out_features(), max_batch);
+    }
+    cache.objective.losses.resize(towers.size());
+    return cache;
+  }
+  Gradient make_gradient() const {
+    Gradient gradient{body.make_gradient(), {}};
+    for (const Tower& tower : towers) gradient.towers.push_back(tower.make_gradient());
+    return gradient;
+  }
+
+  /// Predictions of all tasks, into the cache.
+  void forward(const Context& context, const In<S>& x, Cache& cache) const {
+    cache.batch = x.cols();
+    auto y = cache.y.leftCols(x.cols());
+    body.forward(context, x, y, cache.body);
+    run_blocks(context.executor, num_tasks(), [&](Index t) {
+      const auto at = static_cast<std::size_t>(t);
+      towers[at].forward(inner(context), representation(cache.y, t, x.cols()),
+                         cache.predictions[at].leftCols(x.cols()), cache.towers[at]);
+    });
+  }
+  /// out_features of the tower x B, of the last forward.
+  [[nodiscard]] auto prediction(const Cache& cache, Index t) const {
+    return cache.predictions[static_cast<std::size_t>(t)].leftCols(cache.batch);
+  }
+
+  /// The objective of the last forward; the regularizers count in training alone.
+  const Objective& evaluate(const Context& context, const Labels<S>& labels, Cache& cache) const {
+    return objective(context, labels, cache, [](std::size_t) { return not_wanted<S>(); });
+  }
+
+  /// Adds the derivative of the objective to gradient, and to dx unless not_wanted. Returns the
+  /// objective. Throws state_error unless forward was the last call, on the same x.
+  const Objective& backward(const Context& context, const In<S>& x, const Labels<S>& labels, Out<S> dx,
+                            Gradient& gradient, Cache& cache) const {
+    require_same_batch("multi-task model", cache.batch, x.cols());
+    objective(context, labels, cache, [&](std::size_t t) {
+      auto dprediction = cache.dpredictions[t].leftCols(x.cols());
+      dprediction.setZero();
+      return Out<S>(dprediction);
+    });
+    auto dy = cache.dy.leftCols(x.cols());
+    dy.setZero();
+    const bool own_rows = num_tasks() > 1 && body.task_row(1) != body.task_row(0);
+    run_blocks(own_rows ? context.executor : nullptr, num_tasks(), [&](Index t) {
+      const auto at = static_cast<std::size_t>(t);
+      towers[at].backward(inner(context), representation(cache.y, t, x.cols()),
+                          cache.predictions[at].leftCols(x.cols()),
+                          cache.dpredictions[at].leftCols(x.cols()),
+                          representation(cache.dy, t, x.cols()), gradient.towers[at], cache.towers[at]);
+    });
+    body.backward(context, x, cache.y.leftCols(x.cols()), dy, dx, gradient.body, cache.body);
+    return cache.objective;
+  }
+
+  /// What ran in the last forward, and what its backward runs (losses not counted).
+  [[nodiscard]] Flops flops(const Cache& cache) const {
+    Flops sum = body.flops(cache.batch, cache.body);
+    for (std::size_t t = 0; t < towers.size(); ++t) {
+      const Flops tower = towers[t].flops(cache.batch, cache.towers[t]);
+      sum += {.forward = tower.forward, .backward = tower.backward + tower.input_gradient};
+    }
+    return sum;
+  }
+
+  template <class F, class First, class... Rest>
+  static void visit(F&& f, First& first, Rest&... rest) {
+    std::remove_const_t<decltype(First::body)>::visit(f, first.body, rest.body...);
+    for (std::size_t t = 0; t < first.towers.size(); ++t) {
+      f("towers", static_cast<Index>(t), first.towers[t], rest.towers[t]...);
+    }
+  }
+
+  Body body;
+  std::vector<Tower> towers;
+
+ private:
+  static Context inner(Context context) {
+    context.executor = nullptr;
+    return context;
+  }
+  auto representation(auto& y, Index t, Index batch) const {
+    return y.block(body.task_row(t), 0, body.task_features(), batch);
+  }
+
+  template <class Gradients>
+  const Objective& objective(const Context& context, const Labels<S>& labels, Cache& cache,
+                             const Gradients& dprediction) const {
+    require_size("labels: rows (tasks)", num_tasks(), labels.values.rows());
+    require_size("labels: columns (examples)", cache.batch, labels.values.cols());
+    Objective& result = cache.objective;
+    result.regularization = static_cast<double>(body.regularization(context, cache.body));
+    result.total = result.regularization;
+    for (std::size_t t = 0; t < towers.size(); ++t) {
+      const auto task = static_cast<Index>(t);
+      result.losses[t] = static_cast<double>(
+          selgate::evaluate<S>(losses_[t], prediction(cache, task), labels.row(task),
+                               labels.mask_row(task), task_weights_[t], dprediction(t)));
+      result.total += task_weights_[t] * result.losses[t];
+    }
+    return result;
+  }
+
+  std::vector<Loss<S>> losses_;
+  std::vector<double> task_weights_;
+};
+
+}  // namespace selgate
