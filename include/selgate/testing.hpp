@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// Laws for your own layers, gates and experts, independent of any test framework.
+
+#include <selgate/testing/counted.hpp>
+#include <selgate/testing/dual.hpp>
+#include <selgate/testing/gate_laws.hpp>
+#include <selgate/testing/gradient_check.hpp>
+#include <selgate/testing/layer_laws.hpp>
+#include <selgate/testing/report.hpp>

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/gate/gate_bank.hpp>
+#include <selgate/testing/layer_laws.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace selgate {
+
+struct GateLawOptions {
+  LayerLawOptions layer = {};
+  Index max_support = 0;  // experts that a column may select at most; 0: any number
+};
+
+struct HeadLawOptions {
+  Matrix<double> logits = {};  // num_logits x columns, rounded to float; empty: 5 columns of U(-1, 1)
+  LayerLawOptions layer = {};
+  Index max_support = 0;
+};
+
+namespace detail {
+
+/// The weights of a bank of gates as a layer, whose laws are then those of every layer. Row t n + e
+/// of y is w_t(e); a static gate gives every example the same, and has one input that nobody reads.
+template <class Gates>
+class GateLayer {
+ public:
+  using Scalar = typename Gates::Scalar;
+  using S = Scalar;
+  using Gradient = typename Gates::Gradient;
+  struct Cache {
+    typename Gates::Cache gate;
+    GateOutput<S> weights, dweights;
+  };
+
+  GateLayer(Gates gates, Storage storage) : gates_(std::move(gates)), storage_(storage) {}
+
+  [[nodiscard]] const Gates& gates() const { return gates_; }
+  [[nodiscard]] Index in_features() const {
+    if constexpr (Gates::is_static) {
+      return 1;
+    } else {
+      return gates_.map().in_features();
+    }
+  }
+  [[nodiscard]] Index out_features() const { return gates_.num_tasks() * gates_.num_experts(); }
+
+  Cache make_cache(Index max_batch) const {
+    return {gates_.make_cache(max_batch), gates_.make_output(max_batch, storage_),
+            gates_.make_output(max_batch, storage_)};
+  }
+  Gradient make_gradient() const { return gates_.make_gradient(); }
+
+  void forward(const Context& context, const In<S>& x, Out<S> y, Cache& cache) const {
+    require_forward_shapes(*this, "gate", x, y);
+    gates_.forward(context, x, cache.weights, cache.gate);
+    for_each_weight(x.cols(), [&](Index row, Index b, Index e, Index column) {
+      y(row, b) = cache.weights.weight(e, column);
+    });
+  }
+  void backward(const Context& context, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
+                Gradient& gradient, Cache& cache) const {
+    require_backward_shapes(*this, "gate", x, y, dy, dx);
+    cache.dweights.zero_like(cache.weights);
+    for_each_weight(x.cols(), [&](Index row, Index b, Index e, Index column) {
+      if (cache.weights.weight(e, column) == S(0)) return;
+      S& dw = cache.dweights.weight_ref(e, column);
+      dw = Gates::is_static && b > 0 ? dw + dy(row, b) : dy(row, b);
+    });
+    gates_.backward(context, x, cache.weights, cache.dweights, dx, gradient, cache.gate);
+  }
+  auto regularization(const Context& context, const Cache& cache) const {
+    return gates_.regularization(context, cache.gate);
+  }
+  [[nodiscard]] Flops flops(Index batch, const Cache& cache) const {
+    Flops sum = gates_.flops(batch, cache.gate);
+    if (Gates::is_static) {
+      sum.backward += (cache.weights.to_dense().array() != S(0)).count() * (batch - 1);
+    }
+    return sum;
+  }
+  template <class F, class... M>
+  static void visit(F&& f, M&... m) {
+    Gates::visit(f, m.gates_...);
+  }
+
+ private:
+  /// body(row of y, example, expert, column of the weights).
+  template <class Body>
+  void for_each_weight(Index batch, const Body& body) const {
+    const Index n = gates_.num_experts(), tasks = gates_.num_tasks();
+    for (Index b = 0; b < batch; ++b) {
+      for (Index row = 0; row < tasks * n; ++row) {
+        body(row, b, row % n, row / n + (Gates::is_static ? 0 : b * tasks));
+      }
+    }
+  }
+
+  Gates gates_;
+  Storage storage_;
+};
+
+/// make(scalar, rng) as a layer in one storage. One type, so that the laws are compiled once.
+template <class Make>
+struct MakeGateLayer {
+  const Make& make;
+  Storage storage;
+  template <class S>
+  auto operator()(S scalar, Rng& rng) const {
+    return GateLayer(make(scalar, rng), storage);
+  }
+};
+
+inline std::string storage_name(Storage storage) {
+  return storage == Storage::dense ? "dense: " : "routing: ";
+}
+
+/// Adds the outcomes of check_layer. The stated operations leave out the regularizers, and so are
+/// compared outside training.
+template <class Make>
+void check_as_layer(const Make& make, LayerLawOptions options, const std::string& prefix,
+                    LawReport& report) {
+  const LawReport layer_report = check_layer(make, options);
+  for (LawOutcome outcome : layer_report.outcomes()) {
+    if (outcome.law.starts_with("flops")) continue;
+    outcome.detail = prefix + outcome.detail;
+    report.add(std::move(outcome));
+  }
+  options.mode = Mode::eval;
+  check_layer_flops(LayerProbe<Make>(make, options), report);
+}
+
+/// Whether run() throws an E whose text contains `text`.
+template <class E, class Run>
+bool throws(const std::string& text, const Run& run) {
+  try {
+    run();
+  } catch (const E& error) {
+    return std::string(error.what()).find(text) != std::string::npos;
+  }
+  return false;
+}
+
+template <class S>
+void check_weights(const GateOutput<S>& weights, bool sums_to_one, Index max_support,
+                   const std::string& prefix, LawReport& report) {
+  const Matrix<S> w = weights.to_dense();
+  bool positive = true;
+  double sum_error = 0;
+  Index support = 0;
+  for (Index c = 0; c < w.cols(); ++c) {
+    S sum(0);
+    Index selected = 0;
+    for (Index e = 0; e < w.rows(); ++e) {
+      positive = positive && w(e, c) >= S(0) && !std::signbit(w(e, c));
+      sum += w(e, c);
+      selected += w(e, c) != S(0);
+    }
+    const auto excess = static_cast<double>(sum) - 1;
+    sum_error = std::max(sum_error, sums_to_one ? std::abs(excess) : excess);
+    support = std::max(support, selected);
+  }
+  const double rounding = 4 * static_cast<double>(w.rows()) *
+                          static_cast<double>(std::numeric_limits<S>::epsilon());
+  report.add("weights >= +0", positive, prefix);
+  report.add({sums_to_one ? "columns sum to 1" : "columns sum to at most 1", sum_error, rounding, prefix});
+  report.add("sparse support", max_support == 0 || support <= max_support,
+             prefix + to_text(support) + " experts selected");
+  if (weights.storage() == Storage::dense) return;
+  bool ascending = weights.routing().num_columns() == weights.num_columns();
+  for (Index c = 0; c < weights.num_columns(); ++c) {
+    std::int32_t last = -1;
+    for (const std::int32_t e : weights.routing().experts(c)) {
+      ascending = ascending && e > last && e < weights.num_experts();
+      last = e;
+    }
+    for (const S value : weights.routing().weights(c)) ascending = ascending && value != S(0);
+  }
+  report.add("routing is ascending, without zeros", ascending, prefix);
+}
+
+/// Both storages of one gate, in one scalar: the laws of weights, and the same bits.
+template <class S, class Make>
+void check_storages(const Make& make, const GateLawOptions& options, const std::string& scalar,
+                    LawReport& report) {
+  LayerPass<S> passes[2];
+  for (const Storage storage : {Storage::dense, Storage::routing}) {
+    const MakeGateLayer<Make> make_layer{make, storage};
+    const LayerProbe<MakeGateLayer<Make>> probe(make_layer, options.layer);
+    const auto layer = probe.template layer<S>();
+    auto cache = layer.make_cache(options.layer.batch);
+    auto& pass = passes[storage == Storage::routing];
+    pass = probe.pass(layer, probe.context(), probe.template x<S>(), probe.template dy<S>(), cache);
+    check_weights(cache.weights, layer.gates().head().sums_to_one(), options.max_support,
+                  scalar + ", " + storage_name(storage), report);
+  }
+  auto name = [&](Index i) { return scalar + ": entry " + to_text(i); };
+  report.compare<S>("routing = dense: weights", passes[1].y.reshaped(), passes[0].y.reshaped(), 0, name);
+  report.compare<S>("routing = dense: gradient", passes[1].derivatives(), passes[0].derivatives(), 0,
+                    name);
+}
+
+/// The laws of a head that no layer can see: what it does with one column, and what it refuses.
+template <class S, class H>
+void check_head_columns(const H& head, const Matrix<S>& logits, const LayerLawOptions& options,
+                        const std::string& scalar, LawReport& report) {
+  const Context context = training(logits.cols(), options.seed);
+  auto pass = [&](const Matrix<S>& z, Storage storage, typename H::Cache& cache) {
+    GateOutput<S> weights(storage, head.num_experts(), z.cols()), dweights = weights;
+    typename H::Gradient gradient = head.make_gradient();
+    Matrix<S> dlogits = Matrix<S>::Zero(z.rows(), z.cols());
+    head.forward(context, z, weights, cache);
+    dweights.zero_like(weights);
+    for (Index c = 0; c < z.cols(); ++c) {
+      for (Index e = 0; e < head.num_experts(); ++e) {
+        if (weights.weight(e, c) == S(0)) continue;
+        dweights.weight_ref(e, c) = static_cast<S>(std::cos(static_cast<double>(3 * e + 1)));
+      }
+    }
+    head.backward(context, z, weights, dweights, 0.5, dlogits, gradient, cache);
+    return std::pair(weights.to_dense(), dlogits);
+  };
+  for (const Storage storage : {Storage::dense, Storage::routing}) {
+    auto cache = head.make_cache(logits.cols()), single_cache = head.make_cache(1);
+    const auto [weights, dlogits] = pass(logits, storage, cache);
+    bool same = true;
+    for (Index c = 0; c < logits.cols(); ++c) {
+      const auto [single, dsingle] = pass(logits.col(c), storage, single_cache);
+      same = same && single == weights.col(c) && dsingle == dlogits.col(c);
+    }
+    report.add("a column alone = in a batch", same, scalar + ", " + storage_name(storage));
+  }
+
+  auto cache = head.make_cache(logits.cols());
+  GateOutput<S> weights(Storage::dense, head.num_experts(), logits.cols()), dweights = weights;
+  Matrix<S> dlogits = logits;
+  auto gradient = head.make_gradient();
+  weights.begin(logits.cols());
+  dweights.begin(logits.cols());
+  report.add("backward needs its forward", throws<state_error>("columns of backward", [&] {
+               head.backward(context, logits, weights, dweights, 1, dlogits, gradient, cache);
+             }), scalar);
+  report.add("rows are checked", throws<shape_error>("rows of the logits", [&] {
+               const Matrix<S> more = Matrix<S>::Zero(logits.rows() + 1, logits.cols());
+               head.forward(context, more, weights, cache);
+             }), scalar);
+  const Index last = logits.cols() - 1;
+  for (Index row = 0; row < logits.rows(); ++row) {
+    Matrix<S> bad = logits;
+    bad(row, last) = std::numeric_limits<S>::quiet_NaN();
+    const std::string place = "row " + to_text(row) + ", column " + to_text(last);
+    const bool refused = throws<numeric_error>(
+        place, [&] { head.forward(context, bad, weights, cache); });
+    report.add("NaN is refused", refused, scalar + ": " + place);
+  }
+}
+
+}  // namespace detail
+
+/// Checks a gate, or a bank of gates (GateBank), of your own: every law of a layer on its weights in
+/// both storages, the laws of weights, and that both storages have the same bits in weights and
+/// gradient. make(scalar, rng) as in check_layer.
+template <class Make>
+LawReport check_gate(const Make& make, const GateLawOptions& options = {}) {
+  LawReport report;
+  for (const Storage storage : {Storage::dense, Storage::routing}) {
+    detail::check_as_layer(detail::MakeGateLayer<Make>{make, storage}, options.layer,
+                           detail::storage_name(storage), report);
+  }
+  detail::check_storages<double>(make, options, "double", report);
+  detail::check_storages<float>(make, options, "float", report);
+  return report;
+}
+
+/// Checks every law of gate/head.hpp on a head of your own, at the given logits:
+///
+///     check_head([](auto scalar, Rng&) { return MyHead<decltype(scalar)>({.num_experts = 5}); }, {});
+///
+/// As a static bank with these logits it obeys the laws of a gate; and every column stands alone.
+template <class Make>
+LawReport check_head(const Make& make, HeadLawOptions options = {}) {
+  using H = std::invoke_result_t<const Make&, double, Rng&>;
+  static_assert(Head<H>, "make(scalar, rng) must return a Head, see selgate/gate/head.hpp");
+  if (options.logits.size() == 0) {
+    Rng rng(options.layer.seed), data(options.layer.seed + 1);
+    options.logits = uniform<double>(make(double{}, rng).num_logits(), 5, data);
+  }
+  options.layer.parameter_noise = 0;
+  auto make_bank = [&](auto scalar, Rng& rng) {
+    using S = decltype(scalar);
+    auto head = make(scalar, rng);
+    StaticMap<S> map(options.logits.rows(), options.logits.cols());
+    map.table = options.logits.template cast<float>().template cast<S>();
+    return GateBank<StaticMap<S>, decltype(head)>(std::move(map), std::move(head),
+                                                  options.logits.cols());
+  };
+  LawReport report =
+      check_gate(make_bank, {.layer = options.layer, .max_support = options.max_support});
+  auto check_columns = [&]<class S>(S scalar, const char* name) {
+    Rng rng(options.layer.seed);
+    const Matrix<S> logits = options.logits.template cast<float>().template cast<S>();
+    detail::check_head_columns<S>(make(scalar, rng), logits, options.layer, name, report);
+  };
+  check_columns(double{}, "double");
+  check_columns(float{}, "float");
+  return report;
+}
+
+}  // namespace selgate
