@@ -62,23 +62,21 @@ struct Empty {
 /// The checks at a layer's door: features agree with the layer, columns with each other.
 template <class L, class S>
 void require_forward_shapes(const L& layer, const char* name, const In<S>& x, const Out<S>& y) {
-  const std::string layer_name = name;
-  require_size(layer_name + ": rows of x (in_features)", layer.in_features(), x.rows());
-  require_size(layer_name + ": rows of y (out_features)", layer.out_features(), y.rows());
-  require_size(layer_name + ": columns of y (examples in x)", x.cols(), y.cols());
+  require_size(name, "rows of x (in_features)", layer.in_features(), x.rows());
+  require_size(name, "rows of y (out_features)", layer.out_features(), y.rows());
+  require_size(name, "columns of y (examples in x)", x.cols(), y.cols());
 }
 template <class L, class S>
 void require_backward_shapes(const L& layer, const char* name, const In<S>& x, const In<S>& y,
                              const In<S>& dy, const Out<S>& dx) {
-  const std::string layer_name = name;
-  require_size(layer_name + ": rows of x (in_features)", layer.in_features(), x.rows());
-  require_size(layer_name + ": rows of y (out_features)", layer.out_features(), y.rows());
-  require_size(layer_name + ": columns of y (examples in x)", x.cols(), y.cols());
-  require_size(layer_name + ": rows of dy (out_features)", layer.out_features(), dy.rows());
-  require_size(layer_name + ": columns of dy (examples in x)", x.cols(), dy.cols());
+  require_size(name, "rows of x (in_features)", layer.in_features(), x.rows());
+  require_size(name, "rows of y (out_features)", layer.out_features(), y.rows());
+  require_size(name, "columns of y (examples in x)", x.cols(), y.cols());
+  require_size(name, "rows of dy (out_features)", layer.out_features(), dy.rows());
+  require_size(name, "columns of dy (examples in x)", x.cols(), dy.cols());
   if (wanted(dx)) {
-    require_size(layer_name + ": rows of dx (in_features)", layer.in_features(), dx.rows());
-    require_size(layer_name + ": columns of dx (examples in x)", x.cols(), dx.cols());
+    require_size(name, "rows of dx (in_features)", layer.in_features(), dx.rows());
+    require_size(name, "columns of dx (examples in x)", x.cols(), dx.cols());
   }
 }
 

@@ -104,5 +104,19 @@ template <class T>
 void require_size(std::string_view what, T expected, T got) {
   if (expected != got) require<shape_error>(false, what, to_text(expected), got);
 }
+/// The same for `owner: what`; joins them only to throw, so it may stand in a pass.
+template <class T>
+  requires std::integral<T>
+void require_size(std::string_view owner, std::string_view what, T expected, T got) {
+  if (expected != got) require_size(std::string(owner) + ": " + std::string(what), expected, got);
+}
+/// Throws state_error unless a backward pass has the columns of the last forward pass.
+template <class T>
+  requires std::integral<T>
+void require_same_batch(std::string_view owner, T forward, T backward) {
+  if (forward == backward) return;
+  require<state_error>(false, std::string(owner) + ": columns of backward",
+                       to_text(forward) + ", as in the last forward", backward);
+}
 
 }  // namespace selgate
