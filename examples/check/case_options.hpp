@@ -7,7 +7,10 @@
 #include <selgate/loss/loss.hpp>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <vector>
 
 namespace selgate::examples {
 

@@ -7,6 +7,8 @@
 #include <selgate/gate/dselect_k_import.hpp>
 
 #include <concepts>
+#include <string>
+#include <vector>
 
 namespace selgate::examples {
 

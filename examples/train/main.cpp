@@ -8,12 +8,11 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <numeric>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -63,7 +62,9 @@ Table result_table(const TaskData& data, const std::vector<GateResult>& results)
     row.push_back(fixed(r.mean_experts, 2));
     row.push_back(to_text(r.most_experts));
     row.push_back(r.binary_bits ? percent(*r.binary_bits, 1) : "-");
-    row.push_back(r.binary_since ? to_text(*r.binary_since) : "-");
+    row.push_back(r.rounded_at     ? to_text(*r.rounded_at) + " (rounded)"
+                  : r.binary_since ? to_text(*r.binary_since)
+                                   : "-");
     row.push_back(fixed(r.training_flops * 1e-9, 1));
     row.push_back(top_k == results.end() ? "-" : fixed(r.training_flops / top_k->training_flops, 2));
     row.push_back(fixed(r.seconds, 1));
@@ -82,9 +83,9 @@ void report(const TaskData& data, const std::vector<GateResult>& results,
 
   std::filesystem::create_directories(out);
   const std::filesystem::path summary = out / "summary.md";
-  std::ofstream file(summary);
-  table.print_markdown(file);
-  if (!file.flush()) throw io_error(errno, summary.string() + ": write");
+  std::ostringstream markdown;
+  table.print_markdown(markdown);
+  detail::write_file(summary, markdown.str());
   std::cout << "table: " << summary.string() << '\n';
 
   const auto shown = static_cast<std::ptrdiff_t>(std::min<std::size_t>(data.tasks.size(), 4));
@@ -174,7 +175,10 @@ void add_options(CLI::App& command, Settings& s) {
 
 void train_multi_fashion(Settings& s) {
   const TaskData data = multi_fashion_data(
-      s.folder, {.num_train = s.num_train, .num_test = s.num_test, .seed = s.run.seed});
+      s.folder, {.num_train = s.num_train,
+                 .num_validation = 1,  // nothing is tuned here
+                 .num_test = s.num_test,
+                 .seed = s.run.seed});
   std::printf("multi-fashion: %lld training and %lld test examples of 36x36 pixels from %s\n",
               static_cast<long long>(data.num_train), static_cast<long long>(data.num_test),
               s.folder.c_str());
@@ -185,6 +189,7 @@ void train_synthetic(Settings& s) {
   const SyntheticOptions options{.num_tasks = s.num_tasks,
                                  .grouping = s.doubling_groups ? Grouping::doubling : Grouping::equal,
                                  .num_train = s.num_train,
+                                 .num_validation = 1,  // nothing is tuned here
                                  .num_test = s.num_test,
                                  .seed = s.run.seed};
   const TaskData data = synthetic_data(options);
@@ -209,10 +214,23 @@ int run(int argc, char** argv) {
   synthetic->add_option("--tasks", settings.num_tasks, "16, 32, 64 or 128 (default)");
   synthetic->add_flag("--doubling-groups", settings.doubling_groups,
                       "groups of 16, 16, 32, 64 tasks instead of 16 each");
-  // Twice: the first pass tells the profile, the second lays what was given over its values.
-  CLI11_PARSE(app, argc, argv);
-  settings = fashion->parsed() ? multi_fashion_profile(settings.profile) : synthetic_profile(settings.profile);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    // Twice: the first pass tells the profile, the second lays what was given over its values.
+    app.parse(argc, argv);
+    settings = fashion->parsed() ? multi_fashion_profile(settings.profile)
+                                 : synthetic_profile(settings.profile);
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& stop) {
+    return app.exit(stop) == 0 ? 0 : 2;
+  }
+  require(settings.run.lambda_start <= settings.run.lambda_end, "--lambda-start",
+          "<= --lambda-end = " + to_text(settings.run.lambda_end), settings.run.lambda_start);
+  const RunOptions& r = settings.run;
+  std::printf("%lld epochs of batches of %lld, Adam %g, k %lld, gamma %g, lambda %g from %g to %g of the "
+              "training, seed %llu, %d thread%s\n",
+              static_cast<long long>(r.epochs), static_cast<long long>(r.batch), r.learning_rate,
+              static_cast<long long>(r.k), r.gamma, r.lambda, r.lambda_start, r.lambda_end,
+              static_cast<unsigned long long>(r.seed), r.threads, r.threads == 1 ? "" : "s");
   settings.run.per_example = settings.mode == "per-example";
   if (settings.out.empty()) settings.out = std::filesystem::path("runs") / app.get_subcommands()[0]->get_name();
   if (fashion->parsed()) {

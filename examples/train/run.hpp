@@ -52,6 +52,7 @@ class Run {
       Progress progress(std::cout, progress_options(STDOUT_FILENO, options_.quiet), options_.epochs);
       for (Index epoch = 0; epoch < options_.epochs; ++epoch) train_epoch(epoch, progress);
     }
+    for (const std::string& text : result_.warnings) std::printf("warning: %s\n", text.c_str());
     result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result_.training_flops = static_cast<double>(trainer_.flops());
     test();
@@ -66,11 +67,12 @@ class Run {
     Rng order_rng(mix_key(mix_key(options_.seed, 3), static_cast<std::uint64_t>(epoch)));
     const std::vector<Index> order = order_rng.permutation(data_.num_train);
     double loss = 0;
+    Index last_batch = 0;
     for (Index i = 0; i < steps_per_epoch_; ++i) {
       const auto first = static_cast<std::size_t>(i * options_.batch);
       const std::span<const Index> examples(order.data() + first,
                                             std::min(order.size() - first, static_cast<std::size_t>(options_.batch)));
-      const auto batch = static_cast<Index>(examples.size());
+      const auto batch = last_batch = static_cast<Index>(examples.size());
       auto x = x_.leftCols(batch);
       auto labels = labels_.leftCols(batch);
       data_.fill(Split::train, examples, x, labels);
@@ -80,7 +82,7 @@ class Run {
       const double done = static_cast<double>(epoch) + static_cast<double>(i + 1) / static_cast<double>(steps_per_epoch_);
       if (i + 1 < steps_per_epoch_) progress.update(done, fields(loss / static_cast<double>(i + 1)));
     }
-    record(x_);
+    if (epoch + 1 == options_.epochs) record(x_.leftCols(last_batch));
     progress.epoch(epoch + 1, fields(loss / static_cast<double>(steps_per_epoch_)));
   }
 
@@ -109,8 +111,10 @@ class Run {
       if (options_.round_at < 1 && step == at(options_.round_at)) round_gates();
     }
   }
-  /// Every task keeps its k largest weights, one selector each, frozen; the mix trains on.
+  /// Every task keeps its k largest weights, one selector each, frozen; the mix trains on. Adam starts
+  /// afresh: its old momentum would move frozen bits back into the fractional band.
   void round_gates() {
+    result_.rounded_at = static_cast<std::int64_t>(trainer_.context.step);
     const Matrix<float> weights = mean_weights(x_);
     const Head& head = trainer_.model.body.gates.head();
     std::vector<std::int32_t> kept(static_cast<std::size_t>(head.k()));
@@ -138,7 +142,6 @@ class Run {
     if constexpr (is_dselect_k) {
       const Gates& gates = trainer_.model.body.gates;
       for (std::string& text : watch_.observe(step, gates.head(), gates.logits(gate_cache_, x.cols()))) {
-        std::printf("warning: %s\n", text.c_str());
         result_.warnings.push_back(std::move(text));
       }
     }

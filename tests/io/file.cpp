@@ -16,15 +16,15 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "scratch.hpp"
+#include "message_of.hpp"
+#include "temporary_directory.hpp"
 
-using io_test::get;
-using io_test::put;
-using io_test::refusal;
-using io_test::Scratch;
 using selgate::AtomicFile;
 using selgate::InputFile;
 using selgate::io_error;
+using selgate::test::message_of;
+using selgate::test::read_text;
+using selgate::test::TemporaryDirectory;
 
 namespace {
 
@@ -59,19 +59,19 @@ std::string temporary() { return ".selgate-tmp-" + std::to_string(::getpid()) + 
 /// A file that holds old_text and an AtomicFile on it with some bytes written; checks afterwards
 /// that a failed commit left nothing behind.
 struct Rewriting {
-  Scratch scratch;
-  std::filesystem::path path = scratch / "w";
+  TemporaryDirectory directory;
+  std::filesystem::path path = directory / "w";
   std::optional<AtomicFile> file;
 
   Rewriting() {
-    put(path, old_text);
+    directory.write("w", old_text);
     file.emplace(path);
     file->write(new_text.data(), new_text.size());
   }
   void check_untouched() {
     file.reset();
-    CHECK(get(path) == old_text);
-    CHECK(scratch.names() == std::vector<std::string>{"w"});
+    CHECK(read_text(path) == old_text);
+    CHECK(directory.names() == std::vector<std::string>{"w"});
   }
 };
 
@@ -89,11 +89,11 @@ int run_child(const F& f) {
 }  // namespace
 
 TEST_CASE("file: reading") {
-  const Scratch scratch;
-  put(scratch / "r", "0123456789");
-  const InputFile file(scratch / "r");
+  const TemporaryDirectory directory;
+  directory.write("r", "0123456789");
+  const InputFile file(directory / "r");
   CHECK(file.size() == 10);
-  CHECK(file.name() == (scratch / "r").string());
+  CHECK(file.name() == (directory / "r").string());
   std::string text(4, '.');
   CHECK(file.read(3, text.data(), 4) == 4);
   CHECK(text == "3456");
@@ -104,27 +104,28 @@ TEST_CASE("file: reading") {
 }
 
 TEST_CASE("file: what cannot be read") {
-  const Scratch scratch;
+  const TemporaryDirectory directory;
   const auto read_refusal = [&](const std::string& name) {
-    const std::string text = refusal<io_error>([&] { InputFile(scratch / name); });
-    return text.substr(scratch.path().string().size() + 1);
+    const std::string text = message_of<io_error>([&] { InputFile(directory / name); });
+    return text.substr(directory.path().string().size() + 1);
   };
   CHECK(read_refusal("no") == "no: open for reading: " + reason(ENOENT));
   CHECK(read_refusal(".") == ".: expected a regular file: " + reason(EISDIR));
-  std::filesystem::create_symlink("loop", scratch / "loop");
+  std::filesystem::create_symlink("loop", directory / "loop");
   CHECK(read_refusal("loop") == "loop: open for reading: " + reason(ELOOP));
-  REQUIRE(::mkfifo((scratch / "fifo").c_str(), 0600) == 0);  // reading one would wait for a writer
+  REQUIRE(::mkfifo((directory / "fifo").c_str(), 0600) ==
+          0);  // reading one would wait for a writer
   CHECK(read_refusal("fifo") == "fifo: expected a regular file: " + reason(EINVAL));
   CHECK_THROWS_AS(InputFile("/dev/zero"), io_error);
 
-  put(scratch / "r", "0123456789");
-  const InputFile file(scratch / "r");
+  directory.write("r", "0123456789");
+  const InputFile file(directory / "r");
   int pipe_ends[2];
   REQUIRE(::pipe(pipe_ends) == 0);
   replace_descriptor("/r", pipe_ends[0]);
   ::close(pipe_ends[1]);
   char byte;
-  CHECK(refusal<io_error>([&] { file.read(0, &byte, 1); }) ==
+  CHECK(message_of<io_error>([&] { file.read(0, &byte, 1); }) ==
         file.name() + ": read: " + reason(ESPIPE));
 }
 
@@ -140,83 +141,82 @@ TEST_CASE("file: errors carry the system's number") {
 
 TEST_CASE("file: commit replaces, no commit does not") {
   Rewriting writing;
-  CHECK(get(writing.path) == old_text);
+  CHECK(read_text(writing.path) == old_text);
   SECTION("commit") {
     writing.file->commit();
-    CHECK(get(writing.path) == new_text);
+    CHECK(read_text(writing.path) == new_text);
     writing.file.reset();
-    CHECK(get(writing.path) == new_text);
-    CHECK(writing.scratch.names() == std::vector<std::string>{"w"});
+    CHECK(read_text(writing.path) == new_text);
+    CHECK(writing.directory.names() == std::vector<std::string>{"w"});
   }
   SECTION("no commit") { writing.check_untouched(); }
 }
 
 TEST_CASE("file: permissions") {
-  const Scratch scratch;
+  const TemporaryDirectory directory;
   const auto mode = [](const std::filesystem::path& path) {
     return static_cast<int>(std::filesystem::status(path).permissions());
   };
   const mode_t mask = ::umask(027);
-  write_all(scratch / "new", new_text);
-  CHECK(mode(scratch / "new") == 0640);
+  write_all(directory / "new", new_text);
+  CHECK(mode(directory / "new") == 0640);
   for (const int bits : {0600, 0444, 0666}) {
-    const std::filesystem::path path = scratch / ("old" + std::to_string(bits));
-    put(path, old_text);
+    const std::filesystem::path path = directory.write("old" + std::to_string(bits), old_text);
     REQUIRE(::chmod(path.c_str(), static_cast<mode_t>(bits)) == 0);
     write_all(path, new_text);
     CHECK(mode(path) == bits);
-    CHECK(get(path) == new_text);
+    CHECK(read_text(path) == new_text);
   }
   ::umask(mask);
 }
 
 TEST_CASE("file: what cannot be written") {
-  const Scratch scratch;
+  const TemporaryDirectory directory;
   const auto write_refusal = [&](const std::string& name) {
-    const std::string text = refusal<io_error>([&] { write_all(scratch / name, new_text); });
-    return text.substr(scratch.path().string().size() + 1);
+    const std::string text = message_of<io_error>([&] { write_all(directory / name, new_text); });
+    return text.substr(directory.path().string().size() + 1);
   };
   CHECK(write_refusal("no/w") == "no/w: open the directory: " + reason(ENOENT));
-  put(scratch / "f", old_text);
+  directory.write("f", old_text);
   CHECK(write_refusal("f/w") == "f/w: open the directory: " + reason(ENOTDIR));
   CHECK(write_refusal(".") == ".: expected a regular file: " + reason(EISDIR));
   const std::string long_name(300, 'w');
   CHECK(write_refusal(long_name) == long_name + ": rename: " + reason(ENAMETOOLONG));
-  REQUIRE(::mkfifo((scratch / "fifo").c_str(), 0600) == 0);
+  REQUIRE(::mkfifo((directory / "fifo").c_str(), 0600) == 0);
   CHECK(write_refusal("fifo") == "fifo: expected a regular file: " + reason(EINVAL));
   CHECK_THROWS_AS(write_all("/dev/full", new_text), io_error);
   CHECK(std::filesystem::is_character_file("/dev/full"));
   CHECK_THROWS_AS(write_all("", new_text), io_error);
-  CHECK(scratch.names() == std::vector<std::string>{"f", "fifo"});
+  CHECK(directory.names() == std::vector<std::string>{"f", "fifo"});
 }
 
 TEST_CASE("file: a directory without permission to write") {
-  const Scratch scratch;
-  put(scratch / "w", old_text);
-  REQUIRE(::chmod(scratch.path().c_str(), 0555) == 0);
+  const TemporaryDirectory directory;
+  directory.write("w", old_text);
+  REQUIRE(::chmod(directory.path().c_str(), 0555) == 0);
   const int status = run_child([&] {
     if (::geteuid() == 0 && ::setuid(65534) != 0) return 2;  // the superuser may write everywhere
     try {
-      write_all(scratch / "w", new_text);
+      write_all(directory / "w", new_text);
     } catch (const io_error& error) {
       const std::string expected =
-          (scratch / "w").string() + ": create a temporary file beside it: " + reason(EACCES);
+          (directory / "w").string() + ": create a temporary file beside it: " + reason(EACCES);
       return error.what() == expected ? 0 : 3;
     }
     return 1;
   });
   CHECK(status == 0);
-  CHECK(get(scratch / "w") == old_text);
-  REQUIRE(::chmod(scratch.path().c_str(), 0755) == 0);
+  CHECK(read_text(directory / "w") == old_text);
+  REQUIRE(::chmod(directory.path().c_str(), 0755) == 0);
 }
 
 TEST_CASE("file: a failed step leaves the old file and nothing else") {
   Rewriting writing;
   const std::string name = writing.path.string();
-  const auto commit_refusal = [&] { return refusal<io_error>([&] { writing.file->commit(); }); };
+  const auto commit_refusal = [&] { return message_of<io_error>([&] { writing.file->commit(); }); };
   SECTION("disk full") {
     replace_descriptor(temporary(), ::open("/dev/full", O_WRONLY));
-    CHECK(refusal<io_error>([&] { writing.file->write("x", 1); }) ==
+    CHECK(message_of<io_error>([&] { writing.file->write("x", 1); }) ==
           name + ": write: " + reason(ENOSPC));
   }
   SECTION("write in part, then the limit") {
@@ -253,87 +253,87 @@ TEST_CASE("file: a failed step leaves the old file and nothing else") {
     std::filesystem::create_directory(writing.path);
     CHECK(commit_refusal() == name + ": rename: " + reason(EISDIR));
     std::filesystem::remove(writing.path);
-    put(writing.path, old_text);
+    writing.directory.write("w", old_text);
   }
   writing.check_untouched();
 }
 
 TEST_CASE("file: the directory's fsync fails after the rename") {
   Rewriting writing;
-  const std::string directory = writing.scratch.path().string();
+  const std::string directory = writing.directory.path().string();
   replace_descriptor(directory, ::open(directory.c_str(), O_PATH | O_DIRECTORY));
-  CHECK(refusal<io_error>([&] { writing.file->commit(); }) ==
+  CHECK(message_of<io_error>([&] { writing.file->commit(); }) ==
         writing.path.string() + ": fsync of the directory: " + reason(EBADF));
   writing.file.reset();
-  CHECK(get(writing.path) == new_text);
-  CHECK(writing.scratch.names() == std::vector<std::string>{"w"});
+  CHECK(read_text(writing.path) == new_text);
+  CHECK(writing.directory.names() == std::vector<std::string>{"w"});
 }
 
 TEST_CASE("file: symbolic links stay") {
-  const Scratch scratch;
-  std::filesystem::create_directory(scratch / "real");
-  put(scratch / "real/w", old_text);
-  std::filesystem::create_symlink("real/w", scratch / "relative");
-  std::filesystem::create_symlink(scratch / "relative", scratch / "chain");
-  std::filesystem::create_symlink("real/later", scratch / "dangling");
-  write_all(scratch / "chain", new_text);
-  CHECK(get(scratch / "real/w") == new_text);
-  write_all(scratch / "dangling", new_text);
-  CHECK(get(scratch / "real/later") == new_text);
+  const TemporaryDirectory directory;
+  std::filesystem::create_directory(directory / "real");
+  directory.write("real/w", old_text);
+  std::filesystem::create_symlink("real/w", directory / "relative");
+  std::filesystem::create_symlink(directory / "relative", directory / "chain");
+  std::filesystem::create_symlink("real/later", directory / "dangling");
+  write_all(directory / "chain", new_text);
+  CHECK(read_text(directory / "real/w") == new_text);
+  write_all(directory / "dangling", new_text);
+  CHECK(read_text(directory / "real/later") == new_text);
   for (const std::string name : {"relative", "chain", "dangling"}) {
-    CHECK(std::filesystem::is_symlink(scratch / name));
+    CHECK(std::filesystem::is_symlink(directory / name));
   }
-  std::filesystem::create_symlink("loop", scratch / "loop");
-  CHECK(refusal<io_error>([&] { write_all(scratch / "loop", new_text); }) ==
-        (scratch / "loop").string() + ": open for writing: " + reason(ELOOP));
+  std::filesystem::create_symlink("loop", directory / "loop");
+  CHECK(message_of<io_error>([&] { write_all(directory / "loop", new_text); }) ==
+        (directory / "loop").string() + ": open for writing: " + reason(ELOOP));
 }
 
 TEST_CASE("file: a path without a directory is in the working directory") {
-  const Scratch scratch;
+  const TemporaryDirectory directory;
   const std::filesystem::path before = std::filesystem::current_path();
-  std::filesystem::current_path(scratch.path());
+  std::filesystem::current_path(directory.path());
   write_all("w", new_text);
   std::filesystem::current_path(before);
-  CHECK(get(scratch / "w") == new_text);
+  CHECK(read_text(directory / "w") == new_text);
 }
 
 TEST_CASE("file: what a killed writer left is removed, a living writer's file is not") {
-  const Scratch scratch;
-  put(scratch / "w", old_text);
+  const TemporaryDirectory directory;
+  directory.write("w", old_text);
   const int status = run_child([&] {
-    AtomicFile file(scratch / "w");
+    AtomicFile file(directory / "w");
     file.write(new_text.data(), 3);
     ::raise(SIGKILL);
     return 0;
   });
   REQUIRE(WIFSIGNALED(status));
-  CHECK(get(scratch / "w") == old_text);
-  REQUIRE(scratch.names().size() == 2);
+  CHECK(read_text(directory / "w") == old_text);
+  REQUIRE(directory.names().size() == 2);
 
-  AtomicFile living(scratch / "other");
+  AtomicFile living(directory / "other");
   living.write(new_text.data(), new_text.size());
-  CHECK(scratch.names().size() == 2);  // the dead one's has gone, this one's has come
-  write_all(scratch / "w", new_text);
-  CHECK(scratch.names().size() == 2);
+  CHECK(directory.names().size() == 2);  // the dead one's has gone, this one's has come
+  write_all(directory / "w", new_text);
+  CHECK(directory.names().size() == 2);
   living.commit();
-  CHECK(get(scratch / "other") == new_text);
-  CHECK(scratch.names() == std::vector<std::string>{"other", "w"});
+  CHECK(read_text(directory / "other") == new_text);
+  CHECK(directory.names() == std::vector<std::string>{"other", "w"});
 }
 
 TEST_CASE("file: only files of our own making are removed") {
-  const Scratch scratch;
-  put(scratch / ".selgate-tm", "x");
-  put(scratch / "x.selgate-tmp-1-0", "x");
-  put(scratch / "kept", "x");
-  std::filesystem::create_symlink("kept", scratch / ".selgate-tmp-2-0");
-  std::filesystem::create_directory(scratch / ".selgate-tmp-3-0");
-  write_all(scratch / "w", new_text);
-  CHECK(scratch.names().size() == 6);
+  const TemporaryDirectory directory;
+  directory.write(".selgate-tm", "x");
+  directory.write("x.selgate-tmp-1-0", "x");
+  directory.write("kept", "x");
+  std::filesystem::create_symlink("kept", directory / ".selgate-tmp-2-0");
+  std::filesystem::create_directory(directory / ".selgate-tmp-3-0");
+  write_all(directory / "w", new_text);
+  CHECK(directory.names().size() == 6);
 }
 
 TEST_CASE("file: writers of one path do not disturb each other") {
-  const Scratch scratch;
-  const std::filesystem::path path = scratch / "w";
+  const TemporaryDirectory directory;
+  const std::filesystem::path path = directory / "w";
   write_all(path, std::string(1000, 'a'));
   std::vector<std::string> errors(3);
   std::vector<std::thread> writers;
@@ -349,11 +349,11 @@ TEST_CASE("file: writers of one path do not disturb each other") {
   }
   int torn = 0;
   for (int round = 0; round < 200; ++round) {
-    const std::string text = get(path);
+    const std::string text = read_text(path);
     torn += text.size() != 1000 || text != std::string(1000, text[0]);
   }
   for (std::thread& writer : writers) writer.join();
   CHECK(torn == 0);
   for (const std::string& error : errors) CHECK(error.empty());
-  CHECK(scratch.names() == std::vector<std::string>{"w"});
+  CHECK(directory.names() == std::vector<std::string>{"w"});
 }

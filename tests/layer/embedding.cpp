@@ -3,6 +3,7 @@
 
 #include "catch.hpp"
 
+#include <cmath>
 #include <string>
 #include <vector>
 

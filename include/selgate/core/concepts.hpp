@@ -35,7 +35,8 @@ concept Module = std::copyable<M> && requires(const M& m, Index max_batch) {
 ///             cache is the one that forward wrote and x, y, dy are features x B. dx may be
 ///             not_wanted. It may use scratch in the cache, and called twice it adds twice.
 ///   regularization  what the layer itself adds to the objective in training; 0 for most.
-///   flops     floating-point operations of the last forward through this cache and of its backward.
+///   flops     floating-point operations of the last forward through this cache and of its backward,
+///             regularizers not counted.
 ///
 /// The smallest complete model is a layer without parameters, layer/max_pool.hpp; the plainest with
 /// parameters is layer/dense.hpp.

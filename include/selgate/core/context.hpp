@@ -40,12 +40,12 @@ struct Context {
   }
 };
 
-/// A training context over a batch: the objective is the mean over its examples.
+/// A training context over a batch: the objective is the mean over its examples (0 of none).
 inline Context training(Index batch, std::uint64_t seed = 0, std::uint64_t step = 0) {
   return {.mode = Mode::train,
           .seed = seed,
           .step = step,
-          .example_weight = 1.0 / static_cast<double>(batch)};
+          .example_weight = batch == 0 ? 0 : 1.0 / static_cast<double>(batch)};
 }
 
 }  // namespace selgate

@@ -47,6 +47,7 @@ struct numeric_error : std::runtime_error, error {
 struct io_error : std::system_error, error {
   io_error(int errno_value, const std::string& text)
       : std::system_error(errno_value, std::generic_category(), text), error(Code::io) {}
+  using error::code;  // std::system_error::code() holds the errno
 };
 
 /// Content of a file is wrong: `file:place: what: expected X, found Y`.
@@ -83,6 +84,9 @@ class checkpoint_error : public data_error {
 template <class T>
   requires std::integral<T> || std::floating_point<T>
 std::string to_text(T value) {
+  if constexpr (std::floating_point<T>) {
+    if (value != value) return "nan";
+  }
   char buffer[64];
   const auto [end, code] = std::to_chars(buffer, buffer + sizeof buffer, value);
   return {buffer, code == std::errc{} ? end : buffer};
@@ -110,11 +114,22 @@ template <class T>
 void require_size(std::string_view owner, std::string_view what, T expected, T got) {
   if (expected != got) require_size(std::string(owner) + ": " + std::string(what), expected, got);
 }
-/// Throws state_error unless a backward pass has the columns of the last forward pass.
+/// Throws shape_error for more columns than the cache (or output) was made for.
+template <class T>
+  requires std::integral<T>
+void require_capacity(std::string_view owner, T capacity, T columns) {
+  if (columns <= capacity) return;
+  require<shape_error>(false, std::string(owner) + ": columns",
+                       "at most " + to_text(capacity) + ", for which the cache was made", columns);
+}
+/// Throws state_error unless a backward pass has the columns of the last forward pass (-1: none).
 template <class T>
   requires std::integral<T>
 void require_same_batch(std::string_view owner, T forward, T backward) {
   if (forward == backward) return;
+  if (forward < 0) {
+    throw state_error(std::string(owner) + ": backward: expected a forward before it, got none");
+  }
   require<state_error>(false, std::string(owner) + ": columns of backward",
                        to_text(forward) + ", as in the last forward", backward);
 }

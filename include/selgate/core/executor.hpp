@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <selgate/core/error.hpp>
 #include <selgate/core/types.hpp>
 
 #include <atomic>
@@ -17,19 +18,19 @@ namespace selgate {
 /// gives the same bits. One thread (the default everywhere) means: run in the caller.
 class Executor {
  public:
+  /// Throws config_error for num_threads < 1, std::system_error where the system has no thread left.
   explicit Executor(int num_threads) {
-    for (int i = 1; i < num_threads; ++i) workers_.emplace_back([this] { work(); });
+    require(num_threads >= 1, "Executor: num_threads", ">= 1", num_threads);
+    try {
+      for (int i = 1; i < num_threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (...) {
+      stop();
+      throw;
+    }
   }
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
-  ~Executor() {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-    }
-    wake_.notify_all();
-    for (std::thread& worker : workers_) worker.join();
-  }
+  ~Executor() { stop(); }
 
   [[nodiscard]] int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
@@ -37,6 +38,7 @@ class Executor {
   /// exception is rethrown here after every thread has stopped. Not to be called from a block.
   template <class Block>
   void run(Index num_blocks, const Block& block) {
+    eigen_assert(busy_ == 0 && "Executor::run called from a block of its own");
     if (workers_.empty() || num_blocks < 2) {
       for (Index i = 0; i < num_blocks; ++i) block(i);
       return;
@@ -59,6 +61,14 @@ class Executor {
   }
 
  private:
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
   void take_blocks() {
     try {
       for (Index i = next_++; i < num_blocks_; i = next_++) call_(block_, i);

@@ -10,7 +10,8 @@ namespace selgate {
 ///   penalty      their mass is lost (a column sums to less than 1) and xi / mass drives it to 0
 ///   fold         code l gives its mass to expert l - 2^(m-1): the simplex holds exactly
 ///   random       code l gives its mass to a random expert, the same for a given seed
-///   renormalise  each selector is divided by its mass on the first n codes
+///   renormalise  each selector is divided by its mass on the first n codes: the simplex holds as
+///                long as no selector has less than mass_floor there (then it sums to less)
 enum class SpareCodes { penalty, fold, random, renormalise };
 
 /// Which expert each of the 2^m codes stands for.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <selgate/gate/dselect_k_options.hpp>
+#include <selgate/gate/selector_regularizer.hpp>
 #include <selgate/gate/head.hpp>
 #include <selgate/math/entropy.hpp>
 #include <selgate/math/softmax.hpp>
@@ -28,7 +29,7 @@ namespace selgate {
 /// storage is dense. Regularizers cost O(k m), whatever n.
 ///
 /// Differs from the TensorFlow layer: least significant bit first, as in the paper (imported weights:
-/// GateBank::reverse_bit_order); regularizers are a mean over the batch, not a sum; exact entropy
+/// reverse_bit_order); regularizers are a mean over the batch, not a sum; exact entropy
 /// without an epsilon; xi is an option; 1/mass is floored at mass 1e-6 (finite even on a code without
 /// expert, where the paper's term and its gradient are infinite).
 template <class S>
@@ -43,14 +44,17 @@ class DSelectKHead {
     Flops flops;                      // of its selectors, and of their backward
     Matrix<S> mix;                    // k x max_columns: softmax(alpha)
     std::vector<SmoothStep<S>> bits;  // k m of each column
-    Vector<S> products_of_one, upstream, prefix;  // 2^m, scratch
+    Vector<S> products, upstream, prefix;  // 2^m, scratch
     Vector<S> accumulator;                        // n, scratch of routing
     EntryList<S> entries;                         // scratch of routing
   };
 
   /// Throws config_error for values outside the ranges beside the options.
   explicit DSelectKHead(const DSelectKOptions& options)
-      : options_(checked(options)), codes_(options.num_experts, options.spare_codes, options.spare_seed) {}
+      : options_(detail::checked(options)),
+        codes_(options.num_experts, options.spare_codes, options.spare_seed) {
+    set_gamma(options.gamma);
+  }
 
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] Index num_experts() const { return options_.num_experts; }
@@ -68,7 +72,7 @@ class DSelectKHead {
 
   /// The width of the smooth-step, for schedules. Throws config_error unless finite and > 0.
   void set_gamma(double gamma) {
-    detail::require_positive("DSelect-k gate: gamma", gamma);
+    detail::require_positive("DSelect-k gate: gamma", gamma, S(gamma) > S(0));
     options_.gamma = gamma;
   }
   /// The limit gamma -> 0: from here on every bit is 1 where z > 0 and 0 elsewhere, so every example
@@ -86,7 +90,7 @@ class DSelectKHead {
     return {.flops = {},
             .mix = Matrix<S>(k(), max_columns),
             .bits = std::vector<SmoothStep<S>>(static_cast<std::size_t>(k() * num_bits() * max_columns)),
-            .products_of_one = Vector<S>(codes),
+            .products = Vector<S>(codes),
             .upstream = Vector<S>(codes),
             .prefix = Vector<S>(codes),
             .accumulator = Vector<S>(num_experts()),
@@ -96,8 +100,9 @@ class DSelectKHead {
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
     detail::require_logits(*this, "DSelect-k gate", logits);
+    require_capacity("DSelect-k gate", cache.mix.cols(), logits.cols());
     weights.begin(logits.cols());
-    cache.columns = logits.cols();
+    cache.columns = -1;  // until the last column is done
     cache.flops = {};
     for (Index c = 0; c < logits.cols(); ++c) {
       read_logits(logits.col(c).data(), c, cache);
@@ -107,12 +112,14 @@ class DSelectKHead {
         route(c, cache, weights.routing());
       }
     }
+    cache.columns = logits.cols();
   }
 
   void backward(const Context& context, const In<S>& logits, const GateOutput<S>& weights,
                 const GateOutput<S>& dweights, double scale, Out<S> dlogits, Gradient&,
                 Cache& cache) const {
     detail::require_backward(*this, "DSelect-k gate", logits, cache.columns);
+    const SelectorRegularizer regularizer = regularizer_of(context);
     PerBit<S> ds;
     for (Index c = 0; c < logits.cols(); ++c) {
       const S* mix = cache.mix.col(c).data();
@@ -126,7 +133,9 @@ class DSelectKHead {
           dalpha[i] += mix[i] * dot;
           mean_dot += mix[i] * dot;
         }
-        if (context.training()) regularization_gradient(context, bits, scale, ds.data());
+        if (context.training()) {
+          regularizer.add_gradient(num_experts(), bits, num_bits(), scale, ds.data());
+        }
         S* dz = dalpha + k() + i * num_bits();
         for (int j = 0; j < num_bits(); ++j) {
           if (!bits[j].is_binary()) {
@@ -142,15 +151,10 @@ class DSelectKHead {
   accumulate_t<S> regularization(const Context& context, double scale, const Cache& cache) const {
     accumulate_t<S> sum(0);
     if (!context.training()) return sum;
-    const double lambda = entropy_factor(context), xi = penalty_factor(context);
+    const SelectorRegularizer regularizer = regularizer_of(context);
     for (Index c = 0; c < cache.columns; ++c) {
       for (Index i = 0; i < k(); ++i) {
-        const SmoothStep<S>* bits = bits_of(c, i, cache);
-        if (lambda != 0) {
-          sum += accumulate_t<S>(
-              S(lambda) * selector_entropy(options_.entropy, num_experts(), bits, num_bits()));
-        }
-        if (xi != 0) sum += accumulate_t<S>(S(xi) / floored(mass_of(bits)));
+        sum += accumulate_t<S>(regularizer.value(num_experts(), bits_of(c, i, cache), num_bits()));
       }
     }
     return accumulate_t<S>(scale) * sum;
@@ -183,12 +187,9 @@ class DSelectKHead {
   [[nodiscard]] S mass_of(const SmoothStep<S>* bits) const {
     return reachable_mass(num_experts(), bits, num_bits());
   }
-  static S floored(S mass) { return mass < S(mass_floor) ? S(mass_floor) : mass; }
-  double entropy_factor(const Context& context) const {
-    return options_.entropy_weight * context.entropy_factor;
-  }
-  double penalty_factor(const Context& context) const {
-    return codes_.loses_mass() ? options_.penalty_weight * context.penalty_factor : 0;
+  SelectorRegularizer regularizer_of(const Context& context) const {
+    const double xi = codes_.loses_mass() ? options_.penalty_weight * context.penalty_factor : 0;
+    return {options_.entropy, options_.entropy_weight * context.entropy_factor, xi};
   }
 
   /// Fills the column's mix and bits.
@@ -211,7 +212,7 @@ class DSelectKHead {
   /// What a selector's products start from: its share of the mix, over its mass if renormalised.
   S share(Index c, Index i, const Cache& cache) const {
     const S mix = cache.mix(i, c);
-    return codes_.renormalises() ? mix / floored(mass_of(bits_of(c, i, cache))) : mix;
+    return codes_.renormalises() ? mix / floored_mass(mass_of(bits_of(c, i, cache))) : mix;
   }
 
   /// body(expert, weight) for every code with an expert, selector after selector. Returns true where
@@ -219,7 +220,7 @@ class DSelectKHead {
   template <class Body>
   bool for_each_product(Index c, Cache& cache, const Body& body) const {
     bool underflow = false;
-    S* r = cache.products_of_one.data();
+    S* r = cache.products.data();
     for (Index i = 0; i < k(); ++i) {
       const S scale = share(c, i, cache);
       if (scale == S(0)) continue;
@@ -257,9 +258,7 @@ class DSelectKHead {
     for (Index i = 0; i < k(); ++i) codes += cube_of(c, i, cache).size();
     if (4 * codes > num_experts()) {
       accumulate(c, cache, cache.accumulator.data());
-      for (Index e = 0; e < num_experts(); ++e) {
-        if (cache.accumulator[e] != S(0)) routing.push(e, cache.accumulator[e]);
-      }
+      routing.push_non_zeros(cache.accumulator.data(), num_experts());
     } else {
       cache.entries.clear();
       for_each_product(c, cache, [&](Index e, S weight) { cache.entries.add(e, weight); });
@@ -285,25 +284,12 @@ class DSelectKHead {
       });
     }
     if (!codes_.renormalises()) return selector_gradient(bits, cube, mix, u, cache.prefix.data(), ds);
-    const S mass = mass_of(bits), divisor = floored(mass);
+    const S mass = mass_of(bits), divisor = floored_mass(mass);
     const S dot = selector_gradient(bits, cube, mix / divisor, u, cache.prefix.data(), ds) / divisor;
     if (mass == divisor) {
       reachable_mass_gradient(num_experts(), bits, num_bits(), -mix * dot / mass, ds);
     }
     return dot;
-  }
-
-  void regularization_gradient(const Context& context, const SmoothStep<S>* bits, double scale,
-                               S* ds) const {
-    if (const double lambda = entropy_factor(context); lambda != 0) {
-      selector_entropy_gradient(options_.entropy, num_experts(), bits, num_bits(), S(lambda * scale), ds);
-    }
-    if (const double xi = penalty_factor(context); xi != 0) {
-      const S mass = mass_of(bits);
-      if (mass >= S(mass_floor)) {
-        reachable_mass_gradient(num_experts(), bits, num_bits(), S(-xi * scale) / (mass * mass), ds);
-      }
-    }
   }
 
   Options options_;

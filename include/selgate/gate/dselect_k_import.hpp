@@ -57,7 +57,7 @@ template <class Bank, class S>
 void set_weights(Bank& bank, Index t, const Vector<S>& w, double margin = 0) {
   const Vector<S> logits = dselect_k_logits(bank.head(), w, margin);
   auto gate = bank.task(t);
-  require(gate.rows != nullptr, "DSelect-k weights: bias of the gate's map", "true", false);
+  require(gate.rows != nullptr, "DSelect-k weights: options.bias of a per-example gate", "true", false);
   if (gate.weight != nullptr) {
     std::fill(gate.weight, gate.weight + gate.in_features * logits.size(), S(0));
   }

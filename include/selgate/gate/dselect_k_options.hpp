@@ -22,15 +22,18 @@ struct DSelectKOptions {
   double mix_range = 0.05;       // alpha starts U(+-mix_range)
 };
 
-/// The options, if all are in their ranges; else throws config_error.
+namespace detail {
+
+/// The options, if all are in their ranges (gamma is checked by its setter); else throws config_error.
 inline const DSelectKOptions& checked(const DSelectKOptions& options) {
-  detail::require_experts("DSelect-k gate", options.num_experts, options.k);
-  detail::require_positive("DSelect-k gate: gamma", options.gamma);
-  detail::require_not_negative("DSelect-k gate: entropy_weight", options.entropy_weight);
-  detail::require_not_negative("DSelect-k gate: penalty_weight", options.penalty_weight);
-  detail::require_not_negative("DSelect-k gate: code_range", options.code_range);
-  detail::require_not_negative("DSelect-k gate: mix_range", options.mix_range);
+  require_experts("DSelect-k gate", options.num_experts, options.k);
+  require_not_negative("DSelect-k gate: entropy_weight", options.entropy_weight);
+  require_not_negative("DSelect-k gate: penalty_weight", options.penalty_weight);
+  require_not_negative("DSelect-k gate: code_range", options.code_range);
+  require_not_negative("DSelect-k gate: mix_range", options.mix_range);
   return options;
 }
+
+}  // namespace detail
 
 }  // namespace selgate

@@ -10,7 +10,7 @@
 namespace selgate {
 
 /// One gate: a bank of one task, whose parameters have their names without a number ("W", "alpha").
-template <class Map, class HeadType>
+template <class Map, Head HeadType>
 class Gate : public GateBank<Map, HeadType> {
   using Bank = GateBank<Map, HeadType>;
 

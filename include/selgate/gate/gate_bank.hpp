@@ -45,7 +45,8 @@ struct TaskGate {
 /// outputs (h = head.num_logits()); Dense is the usual one. Tasks are just more columns: the T h x B
 /// logits are, byte for byte, h x (T B), so one call of the head serves every task of every example.
 /// Column b T + t of the weights is task t of example b; a static bank has T columns.
-template <class Map, class HeadType>
+template <class Map, Head HeadType>
+  requires Layer<Map> || std::same_as<Map, StaticMap<typename HeadType::Scalar>>
 class GateBank {
  public:
   using Scalar = typename HeadType::Scalar;
@@ -76,13 +77,14 @@ class GateBank {
   /// A static bank, or a bank on a Dense map, with the head's initial laws. With up to 64 logits a
   /// gate, or a head that has few, an example's weights and dx have the same bits in any batch.
   GateBank(const Options& options, Index num_tasks, Rng& rng)
+    requires is_static || is_linear
       : GateBank(make_map(options, num_tasks, rng), HeadType(options), num_tasks) {
     initialise(rng);
   }
-  /// Any map. Throws shape_error unless it has num_tasks * h outputs.
+  /// Any map. Throws shape_error unless it has num_tasks * h outputs. A Dense map of its own keeps the
+  /// order of its sums (DenseOptions::order).
   GateBank(Map map, HeadType head, Index num_tasks)
       : map_(std::move(map)), head_(std::move(head)), groups_(head_.row_groups()), num_tasks_(num_tasks) {
-    require(num_tasks >= 1, "gate bank: num_tasks", ">= 1", num_tasks);
     if constexpr (is_static) {
       require_size("gate bank: rows of the static table", head_.num_logits(), map_.table.rows());
       require_size("gate bank: columns of the static table (tasks)", num_tasks, map_.table.cols());
@@ -121,6 +123,7 @@ class GateBank {
     if constexpr (is_static) {
       head_.forward(context, map_.table, weights, cache.head);
     } else {
+      require_capacity("gate bank", cache.logits.cols(), x.cols());
       map_.forward(context, x, cache.logits.leftCols(x.cols()), cache.map);
       head_.forward(context, logits_of(cache.logits, x.cols()), weights, cache.head);
     }
@@ -182,10 +185,13 @@ class GateBank {
 
  private:
   static Map make_map(const Options& options, Index num_tasks, Rng& rng) {
+    require(num_tasks >= 1, "gate bank: num_tasks", ">= 1", num_tasks);
     const Index h = HeadType(options).num_logits();
     if constexpr (is_static) {
       return Map(h, num_tasks);
     } else {
+      require(options.in_features >= 1, "gate bank: in_features of per-example gates", ">= 1",
+              options.in_features);
       constexpr bool few = requires { requires HeadType::has_few_logits; };
       return Map({.in_features = options.in_features,
                   .out_features = h * num_tasks,

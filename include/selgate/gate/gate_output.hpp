@@ -16,8 +16,9 @@ enum class Storage { dense, routing };
 
 /// The weights of a gate, one column per logits column, or the derivative by them.
 ///
-/// Invariant: a weight is non-zero iff its expert is in the support. Support is a property of the
-/// bits (or logits), so a product that would underflow is raised to the smallest normal number.
+/// Invariant: a weight is non-zero iff its expert is in the support. DSelect-k's support is a property
+/// of its bits, so a product that would underflow is raised to the smallest normal number; a softmax
+/// that underflows to 0 leaves the support, and its derivative is 0 there too.
 /// A derivative has values in the support of its weights alone, and 0 elsewhere.
 template <class S>
 class GateOutput {
@@ -34,9 +35,7 @@ class GateOutput {
 
   /// Makes room for a pass; a routing loses its entries. Throws shape_error above max_columns.
   void begin(Index columns) {
-    if (columns > max_columns_) {
-      require<shape_error>(false, "gate output: columns", "at most " + to_text(max_columns_), columns);
-    }
+    require_capacity("gate output", max_columns_, columns);
     num_columns_ = columns;
     routing_.clear();
   }

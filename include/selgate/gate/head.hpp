@@ -104,8 +104,10 @@ inline void require_experts(const std::string& name, Index num_experts, Index k)
 inline void require_not_negative(const std::string& what, double value) {
   require(value >= 0 && value - value == 0, what, "a finite number >= 0", value);
 }
-inline void require_positive(const std::string& what, double value) {
-  require(value > 0 && value - value == 0, what, "a finite number > 0", value);
+/// `representable`: still > 0 in the scalar type of the head.
+inline void require_positive(const std::string& what, double value, bool representable = true) {
+  require(value > 0 && value - value == 0 && representable, what,
+          "a finite number > 0 in the gate's scalar type", value);
 }
 
 }  // namespace detail

@@ -36,6 +36,11 @@ class Routing {
     experts_.push_back(static_cast<std::int32_t>(expert));
     weights_.push_back(weight);
   }
+  void push_non_zeros(const S* weights, Index n) {
+    for (Index e = 0; e < n; ++e) {
+      if (weights[e] != S(0)) push(e, weights[e]);
+    }
+  }
   void end_column() { begin_.push_back(num_entries()); }
 
   /// The entries of another routing with weight 0.

@@ -50,19 +50,18 @@ class SoftmaxHead {
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
     detail::require_logits(*this, "softmax gate", logits);
     weights.begin(logits.cols());
-    cache.columns = logits.cols();
+    cache.columns = -1;  // until the last column is done
     for (Index c = 0; c < logits.cols(); ++c) {
       const S* z = logits.col(c).data();
       const bool dense = weights.storage() == Storage::dense;
       S* w = dense ? weights.dense().col(c).data() : cache.column.data();
       if (!softmax(z, num_experts(), w)) detail::throw_bad_softmax("softmax gate", z, num_experts(), c);
       if (!dense) {
-        for (Index e = 0; e < num_experts(); ++e) {
-          if (w[e] != S(0)) weights.routing().push(e, w[e]);
-        }
+        weights.routing().push_non_zeros(w, num_experts());
         weights.routing().end_column();
       }
     }
+    cache.columns = logits.cols();
   }
 
   void backward(const Context&, const In<S>& logits, const GateOutput<S>& weights,

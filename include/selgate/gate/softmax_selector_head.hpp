@@ -64,7 +64,7 @@ class SoftmaxSelectorHead {
 
   /// For schedules. Throws config_error unless finite and > 0.
   void set_temperature(double temperature) {
-    detail::require_positive("softmax-selector gate: temperature", temperature);
+    detail::require_positive("softmax-selector gate: temperature", temperature, S(temperature) > S(0));
     options_.temperature = temperature;
   }
   /// From here on every selector is the one-hot code of its largest logit, and trains no more.
@@ -81,9 +81,10 @@ class SoftmaxSelectorHead {
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
     detail::require_logits(*this, "softmax-selector gate", logits);
+    require_capacity("softmax-selector gate", cache.mix.cols(), logits.cols());
     const Index n = num_experts();
     weights.begin(logits.cols());
-    cache.columns = logits.cols();
+    cache.columns = -1;  // until the last column is done
     for (Index c = 0; c < logits.cols(); ++c) {
       const S* z = logits.col(c).data();
       S* mix = cache.mix.col(c).data();
@@ -100,12 +101,11 @@ class SoftmaxSelectorHead {
       }
       if (!ok) detail::throw_bad_softmax("softmax-selector gate", z, num_logits(), c);
       if (!dense) {
-        for (Index e = 0; e < n; ++e) {
-          if (w[e] != S(0)) weights.routing().push(e, w[e]);
-        }
+        weights.routing().push_non_zeros(w, n);
         weights.routing().end_column();
       }
     }
+    cache.columns = logits.cols();
   }
 
   void backward(const Context& context, const In<S>& logits, const GateOutput<S>& weights,

@@ -21,7 +21,8 @@ struct TopKOptions {
   double logit_range = 0.05;  // static logits start U(+-logit_range): nearly tied, or it cannot explore
 };
 
-/// Exactly k experts a column; among equal logits the lowest index is kept.
+/// k experts a column (less where a kept logit is -inf or its exponential underflows); among equal
+/// logits the lowest index is kept.
 ///
 /// softmax_of_kept  w_e = exp(z_e) / sum over kept of exp(z): dz = w .* (dw - <w, dw>) on the kept.
 /// kept_of_softmax  w_e = p_e on the kept, p = softmax(z):    dz = w .* dw - p <w, dw>, for all n.
@@ -74,9 +75,10 @@ class TopKHead {
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
     detail::require_logits(*this, "top-k gate", logits);
+    require_capacity("top-k gate", cache.kept.cols(), logits.cols());
     const Index n = num_experts();
     weights.begin(logits.cols());
-    cache.columns = logits.cols();
+    cache.columns = -1;  // until the last column is done
     if (weights.storage() == Storage::dense) weights.dense().setZero();
     for (Index c = 0; c < logits.cols(); ++c) {
       const S* z = logits.col(c).data();
@@ -105,6 +107,7 @@ class TopKHead {
         weights.routing().end_column();
       }
     }
+    cache.columns = logits.cols();
   }
 
   void backward(const Context&, const In<S>& logits, const GateOutput<S>& weights,

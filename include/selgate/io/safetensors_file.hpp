@@ -2,7 +2,7 @@
 #pragma once
 
 #include <selgate/io/file.hpp>
-#include <selgate/io/safetensors.hpp>
+#include <selgate/io/safetensors_header.hpp>
 
 #include <algorithm>
 #include <array>
@@ -12,9 +12,9 @@
 
 namespace selgate {
 
-/// A safetensors file open for reading, its header checked against the rules above and against the
-/// size of the file. Memory is taken only for bytes that are there. Throws io_error where the
-/// system refuses, else checkpoint_error("file: byte N: what: expected X, found Y").
+/// A safetensors file open for reading, its header checked against the rules of safetensors.hpp and
+/// against the size of the file. Memory is taken only for bytes that are there. Throws io_error
+/// where the system refuses, else checkpoint_error("file: byte N: what: expected X, found Y").
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path) : file_(path) {
@@ -31,7 +31,7 @@ class SafetensorsFile {
     }
     std::string text(length, '\0');
     read_bytes(8, text.data(), text.size());
-    header_ = detail::parse_header(name(), text);
+    header_ = detail::HeaderReader(name(), text).read();
     data_begin_ = 8 + length;
     const std::uint64_t expected = data_begin_ + header_.data_size();
     if (size != expected) {

@@ -47,8 +47,9 @@ class Dense {
   Cache make_cache(Index max_batch) const { return {Matrix<S>(out_features(), max_batch)}; }
   Gradient make_gradient() const { return Dense(options_); }
 
-  void forward(const Context&, const In<S>& x, Out<S> y, Cache&) const {
+  void forward(const Context&, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "Dense", x, y);
+    require_capacity("Dense", cache.dpre.cols(), x.cols());
     forward_product<S>(weight, bias, x, y, options_.order);
     activate(options_.activation, y);
   }

@@ -75,6 +75,7 @@ class Sequential {
   void forward(const Context& context, const In<Scalar>& x, Out<Scalar> y, Cache& cache) const {
     require_forward_shapes(*this, "Sequential", x, y);
     const Index columns = x.cols();
+    if constexpr (size > 1) require_capacity("Sequential", cache.y[0].cols(), columns);
     for_each_layer([&](auto i) {
       std::get<i>(layers).forward(context, below<i>(x, cache.y, columns),
                                   above<i>(y, cache.y, columns), std::get<i>(cache.layers));

@@ -13,6 +13,10 @@ enum class Entropy { all_codes, reachable, renormalised };
 
 /// Masses below this count as this where something is divided by them.
 inline constexpr double mass_floor = 1e-6;
+template <class S>
+S floored_mass(S mass) {
+  return mass < S(mass_floor) ? S(mass_floor) : mass;
+}
 
 namespace detail {
 

@@ -11,6 +11,10 @@ namespace selgate {
 /// equals the lowest index wins. 1 <= k <= n; z must not hold NaN.
 template <class S>
 void top_k(const S* z, Index n, Index k, std::int32_t* kept) {
+  if (k == n) {
+    for (Index e = 0; e < n; ++e) kept[e] = static_cast<std::int32_t>(e);
+    return;
+  }
   auto value = [&](Index place) { return z[kept[place]]; };
   Index count = 0;  // kept[0..count) is sorted: largest first, then lowest index
   for (Index e = 0; e < n; ++e) {

@@ -162,7 +162,7 @@ class DenseBank {
     const std::int64_t product = 2 * in_features() * units * columns;
     const std::int64_t biases = options_.bias ? units * columns : 0;
     const std::int64_t scattered = dispatch.whole() ? 0 : in_features() * columns;
-    return {.forward = product + biases,
+    return {.forward = product,  // sums start at the bias
             .backward = product + biases,
             .input_gradient = product + scattered};
   }

@@ -14,7 +14,8 @@ namespace selgate {
 ///
 /// An expert runs once per example for the union of the tasks, and not at all where every weight is
 /// exactly 0: forward, backward, zeroing, optimizer step and FLOP count all skip it, and no gradient
-/// changes by that (a gate whose weight is exactly 0 has derivative 0 there).
+/// changes by that: where a weight is exactly 0, so is the gate's derivative by it (for top-k it is that
+/// of the branch taken).
 ///
 /// With one task it is the plain mixture of equation (1). It is itself a Layer, so it nests: a layer
 /// of a Sequential, an expert of another mixture, or a learner alone.
@@ -94,7 +95,7 @@ class MultiGateMixture {
            experts.regularization(context, cache.dispatch, cache.bank);
   }
 
-  /// What ran in the last forward, and what its backward runs.
+  /// What ran in the last forward, and what its backward runs (regularizers not counted).
   [[nodiscard]] Flops flops(Index batch, const Cache& cache) const {
     const std::int64_t terms = num_terms(cache.dispatch, task_weights(cache)) * task_features();
     return gates.flops(batch, cache.gate) + experts.flops(cache.dispatch, cache.bank) +

@@ -40,7 +40,7 @@ struct Objective {
 
 /// A multi-task learner: a body, one tower a task, one loss a task,
 ///
-///   L = sum over t of task_weight_t loss_t(tower_t(y_t)) + regularization(body).
+///   L = sum over t of task_weight_t loss_t(tower_t(y_t)) + regularization of body and towers.
 ///
 /// Parameters are "experts.*", "gates.*" (or the bottom's) and "towers.t.*".
 template <TaskBody Body, Layer Tower>
@@ -115,7 +115,8 @@ class MultiTask {
 
   /// Predictions of all tasks, into the cache.
   void forward(const Context& context, const In<S>& x, Cache& cache) const {
-    cache.batch = x.cols();
+    require_capacity("multi-task model", cache.y.cols(), x.cols());
+    cache.batch = -1;  // until the last tower is done
     auto y = cache.y.leftCols(x.cols());
     body.forward(context, x, y, cache.body);
     run_blocks(context.executor, num_tasks(), [&](Index t) {
@@ -123,9 +124,11 @@ class MultiTask {
       towers[at].forward(inner(context), representation(cache.y, t, x.cols()),
                          cache.predictions[at].leftCols(x.cols()), cache.towers[at]);
     });
+    cache.batch = x.cols();
   }
   /// out_features of the tower x B, of the last forward.
   [[nodiscard]] auto prediction(const Cache& cache, Index t) const {
+    require_forward(cache);
     return cache.predictions[static_cast<std::size_t>(t)].leftCols(cache.batch);
   }
 
@@ -135,7 +138,7 @@ class MultiTask {
   }
 
   /// Adds the derivative of the objective to gradient, and to dx unless not_wanted. Returns the
-  /// objective. Throws state_error unless forward was the last call, on the same x.
+  /// objective. Throws state_error unless the last forward had as many columns.
   const Objective& backward(const Context& context, const In<S>& x, const Labels<S>& labels, Out<S> dx,
                             Gradient& gradient, Cache& cache) const {
     require_same_batch("multi-task model", cache.batch, x.cols());
@@ -158,7 +161,7 @@ class MultiTask {
     return cache.objective;
   }
 
-  /// What ran in the last forward, and what its backward runs (losses not counted).
+  /// What ran in the last forward, and what its backward runs (losses and regularizers not counted).
   [[nodiscard]] Flops flops(const Cache& cache) const {
     Flops sum = body.flops(cache.batch, cache.body);
     for (std::size_t t = 0; t < towers.size(); ++t) {
@@ -188,13 +191,24 @@ class MultiTask {
     return y.block(body.task_row(t), 0, body.task_features(), batch);
   }
 
+  static void require_forward(const Cache& cache) {
+    if (cache.batch < 0) throw state_error("multi-task model: expected a forward before this, got none");
+  }
+
   template <class Gradients>
   const Objective& objective(const Context& context, const Labels<S>& labels, Cache& cache,
                              const Gradients& dprediction) const {
+    require_forward(cache);
     require_size("labels: rows (tasks)", num_tasks(), labels.values.rows());
     require_size("labels: columns (examples)", cache.batch, labels.values.cols());
+    if (labels.mask.size() != 0) {
+      require_size("labels: rows of the mask (tasks)", num_tasks(), labels.mask.rows());
+    }
     Objective& result = cache.objective;
     result.regularization = static_cast<double>(body.regularization(context, cache.body));
+    for (std::size_t t = 0; t < towers.size(); ++t) {
+      result.regularization += static_cast<double>(towers[t].regularization(context, cache.towers[t]));
+    }
     result.total = result.regularization;
     for (std::size_t t = 0; t < towers.size(); ++t) {
       const auto task = static_cast<Index>(t);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/math/entropy.hpp>
+
+namespace selgate {
+
+/// What DSelect-k adds to the objective for one selector of one column,
+///
+///   lambda H(r) + xi / max(mass, 1e-6),
+///
+/// H by one of the three entropies, mass that of the codes with an expert (Hazimeh et al., 2021,
+/// sections 3.1.3 and B.2). It drives the bits to binary, and selectors away from codes without
+/// expert. O(log n), value and gradient. Where the mass is below the floor the penalty is constant:
+/// the paper's term and its gradient are infinite there.
+struct SelectorRegularizer {
+  Entropy entropy = Entropy::all_codes;
+  double entropy_weight = 0;  // lambda
+  double penalty_weight = 0;  // xi; 0 where no mass can be lost
+
+  template <class S>
+  [[nodiscard]] S value(Index n, const SmoothStep<S>* bits, int m) const {
+    S sum(0);
+    if (entropy_weight != 0) sum += S(entropy_weight) * selector_entropy(entropy, n, bits, m);
+    if (penalty_weight != 0) sum += S(penalty_weight) / floored_mass(reachable_mass(n, bits, m));
+    return sum;
+  }
+  /// ds[j] += scale * d value / d s_j for the fractional bits j.
+  template <class S>
+  void add_gradient(Index n, const SmoothStep<S>* bits, int m, double scale, S* ds) const {
+    if (entropy_weight != 0) {
+      selector_entropy_gradient(entropy, n, bits, m, S(entropy_weight * scale), ds);
+    }
+    if (penalty_weight == 0) return;
+    const S mass = reachable_mass(n, bits, m);
+    if (mass < S(mass_floor)) return;
+    reachable_mass_gradient(n, bits, m, S(-penalty_weight * scale) / (mass * mass), ds);
+  }
+};
+
+}  // namespace selgate

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include <selgate/mixture/combine.hpp>
+
+#include <selgate/core/random.hpp>
+
+#include "catch.hpp"
+
+#include <limits>
+
+using namespace selgate;
+
+namespace {
+
+constexpr Index n = 5, tasks = 2, units = 3;
+
+/// Weights of which about a third are not 0, expert outputs for all of them, and NaN for the others.
+template <class S>
+struct Example {
+  GateOutput<S> weights;
+  bool is_static;
+  Index batch;
+  std::vector<Matrix<S>> f;  // per expert: units x batch
+  Dispatch dispatch{n};
+  ExpertBlocks<S> outputs, doutputs;
+
+  Example(Storage storage, bool of_static, Index examples, Rng& rng)
+      : weights(storage, n, of_static ? tasks : tasks * examples),
+        is_static(of_static),
+        batch(examples) {
+    const Index columns = is_static ? tasks : tasks * batch;
+    weights.begin(columns);
+    Matrix<S> w = uniform<S>(n, columns, rng);
+    w = (w.array() < S(0.33)).select(S(0), w);
+    w.row(3).setZero();
+    if (storage == Storage::dense) {
+      weights.dense() = w;
+    } else {
+      for (Index c = 0; c < columns; ++c) {
+        for (Index e = 0; e < n; ++e) {
+          if (w(e, c) != S(0)) weights.routing().push(e, w(e, c));
+        }
+        weights.routing().end_column();
+      }
+    }
+    for (Index e = 0; e < n; ++e) f.push_back(uniform<S>(units, batch, rng));
+    dispatch.build(weights, tasks, batch, is_static);
+    outputs.layout(dispatch, units);
+    doutputs.layout(dispatch, units);
+    for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
+      for (Index j = 0; j < dispatch.num_columns(rank); ++j) {
+        outputs.block(dispatch, rank).col(j) =
+            f[static_cast<std::size_t>(dispatch.expert(rank))].col(dispatch.example(rank, j));
+      }
+    }
+  }
+  [[nodiscard]] TaskWeights<S> task_weights() const { return {weights, tasks, is_static}; }
+  [[nodiscard]] S weight(Index e, Index t, Index b) const {
+    return weights.weight(e, task_weights().column(t, b));
+  }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("combine: equals its definition, forward and backward", "", float, double) {
+  using S = TestType;
+  const Storage storage = GENERATE(Storage::dense, Storage::routing);
+  const bool is_static = GENERATE(false, true);
+  const Index batch = GENERATE(0, 1, 7, 150);
+  const int threads = GENERATE(1, 3);
+  Rng rng(1);
+  Example<S> example(storage, is_static, batch, rng);
+  const Matrix<S> dy = uniform<S>(tasks * units, batch, rng);
+  Executor executor(threads);
+  Context context;
+  context.executor = &executor;
+
+  Matrix<S> y = Matrix<S>::Constant(tasks * units, batch, std::numeric_limits<S>::quiet_NaN());
+  combine<S>(context, example.dispatch, example.task_weights(), example.outputs, y);
+  GateOutput<S> dweights = example.weights;
+  dweights.zero_like(example.weights);
+  combine_backward<S>(context, example.dispatch, example.task_weights(), example.outputs, dy,
+                      example.doutputs, dweights);
+
+  Matrix<S> expected_y = Matrix<S>::Zero(tasks * units, batch);
+  Matrix<S> expected_dw = Matrix<S>::Zero(n, example.weights.num_columns());
+  std::vector<Matrix<S>> df(n, Matrix<S>::Zero(units, batch));
+  Index terms = 0;
+  for (Index e = 0; e < n; ++e) {
+    const auto at = static_cast<std::size_t>(e);
+    for (Index t = 0; t < tasks; ++t) {
+      for (Index b = 0; b < batch; ++b) {
+        const S w = example.weight(e, t, b);
+        if (w == S(0)) continue;
+        ++terms;
+        expected_y.block(t * units, b, units, 1) += w * example.f[at].col(b);
+        df[at].col(b) += w * dy.block(t * units, b, units, 1);
+        expected_dw(e, example.task_weights().column(t, b)) +=
+            example.f[at].col(b).dot(dy.block(t * units, b, units, 1).col(0));
+      }
+    }
+  }
+  const S eps = std::numeric_limits<S>::epsilon();
+  CHECK(((y - expected_y).array().abs() <= S(4 * n) * eps).all());
+  CHECK(((dweights.to_dense() - expected_dw).array().abs() <= S(4 * units * (batch + 1)) * eps).all());
+  for (Index rank = 0; rank < example.dispatch.num_active(); ++rank) {
+    const auto block = example.doutputs.block(example.dispatch, rank);
+    const auto at = static_cast<std::size_t>(example.dispatch.expert(rank));
+    for (Index j = 0; j < block.cols(); ++j) {
+      const auto expected = df[at].col(example.dispatch.example(rank, j));
+      CHECK((block.col(j) - expected).cwiseAbs().maxCoeff() <= S(4 * tasks) * eps);
+    }
+  }
+  CHECK(num_terms(example.dispatch, example.task_weights()) == terms);
+}
+
+TEST_CASE("combine: a task does not see the experts of another") {
+  // Expert 0 belongs to task 0 alone, and its output is NaN.
+  GateOutput<double> weights(Storage::dense, 2, 2);
+  weights.begin(2);
+  weights.dense() << 1, 0, 0, 1;
+  Dispatch dispatch(2);
+  dispatch.build(weights, 2, 1, false);
+  ExpertBlocks<double> outputs, doutputs;
+  outputs.layout(dispatch, 1);
+  doutputs.layout(dispatch, 1);
+  outputs.block(dispatch, 0)(0, 0) = std::numeric_limits<double>::quiet_NaN();
+  outputs.block(dispatch, 1)(0, 0) = 3;
+  Matrix<double> y(2, 1);
+  const TaskWeights<double> task_weights{weights, 2, false};
+  combine<double>({}, dispatch, task_weights, outputs, y);
+  CHECK((std::isnan(y(0, 0)) && y(1, 0) == 3));
+  GateOutput<double> dweights = weights;
+  dweights.zero_like(weights);
+  combine_backward<double>({}, dispatch, task_weights, outputs, Matrix<double>::Ones(2, 1), doutputs,
+                           dweights);
+  CHECK(dweights.dense()(1, 1) == 3);
+  CHECK((dweights.dense()(0, 1) == 0 && dweights.dense()(1, 0) == 0));
+}
