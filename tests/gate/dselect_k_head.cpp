@@ -335,7 +335,7 @@ TEST_CASE("DSelect-k head: an empty batch, and the width of the step") {
   const Matrix<double> z = logits<double>({0, 0}, {{1, -2}, {3, 4}});
   head.set_gamma(10);
   CHECK(weights_of(head, z) == weights_of(DSelectKHead<double>({.num_experts = 4, .k = 2, .gamma = 10}), z));
-  CHECK_THROWS_WITH(head.set_gamma(0), "DSelect-k gate: gamma: expected a finite number > 0, got 0");
+  CHECK_THROWS_WITH(head.set_gamma(0), "DSelect-k gate: gamma: expected a finite number > 0 in the gate's scalar type, got 0");
   CHECK(head.options().gamma == 10);
 }
 
@@ -382,6 +382,16 @@ TEST_CASE("DSelect-k head: a selector without weight") {
   }
 }
 
+TEST_CASE("DSelect-k head: a cache is made for so many columns") {
+  const DSelectKHead<float> head({.num_experts = 3});
+  auto cache = head.make_cache(2);
+  GateOutput<float> weights(Storage::dense, 3, 3);
+  const Matrix<float> z = Matrix<float>::Zero(head.num_logits(), 3);
+  CHECK_THROWS_AS(head.forward({}, z, weights, cache), shape_error);
+  CHECK_THROWS_WITH(head.forward({}, z, weights, cache),
+                    "DSelect-k gate: columns: expected at most 2, for which the cache was made, got 3");
+}
+
 TEST_CASE("DSelect-k head: rejects options out of range") {
   auto make = [](const DSelectKOptions& options) { return DSelectKHead<float>(options); };
   const double nan = std::numeric_limits<double>::quiet_NaN(),
@@ -395,6 +405,7 @@ TEST_CASE("DSelect-k head: rejects options out of range") {
     CHECK_THROWS_WITH(make({.num_experts = 4, .gamma = bad}),
                       ContainsSubstring("DSelect-k gate: gamma: expected a finite number > 0"));
   }
+  CHECK_THROWS_AS(make({.num_experts = 4, .gamma = 1e-60}), config_error);  // 0 in float
   for (const double bad : {-1.0, nan, inf}) {
     CHECK_THROWS_WITH(make({.num_experts = 4, .entropy_weight = bad}),
                       ContainsSubstring("entropy_weight: expected a finite number >= 0"));

@@ -106,6 +106,16 @@ TEST_CASE("softmax-selector head: says what is wrong with a logit") {
   CHECK_THROWS_AS(weights_of(head, z), numeric_error);
 }
 
+TEST_CASE("softmax-selector head: a cache is made for so many columns") {
+  const SoftmaxSelectorHead<float> head({.num_experts = 3});
+  auto cache = head.make_cache(2);
+  GateOutput<float> weights(Storage::dense, 3, 3);
+  const Matrix<float> z = Matrix<float>::Zero(head.num_logits(), 3);
+  CHECK_THROWS_AS(head.forward({}, z, weights, cache), shape_error);
+  CHECK_THROWS_WITH(head.forward({}, z, weights, cache),
+                    "softmax-selector gate: columns: expected at most 2, for which the cache was made, got 3");
+}
+
 TEST_CASE("softmax-selector head: rejects options out of range") {
   auto make = [](const SoftmaxSelectorOptions& options) {
     return SoftmaxSelectorHead<float>(options);

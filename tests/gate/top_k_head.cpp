@@ -138,6 +138,16 @@ TEST_CASE("top-k head: says what is wrong with a logit") {
   CHECK_THROWS_AS(weights_of(head, column<double>({-inf, -inf, -inf})), numeric_error);
 }
 
+TEST_CASE("top-k head: a cache is made for so many columns") {
+  const TopKHead<float> head({.num_experts = 3});
+  auto cache = head.make_cache(2);
+  GateOutput<float> weights(Storage::dense, 3, 3);
+  const Matrix<float> z = Matrix<float>::Zero(head.num_logits(), 3);
+  CHECK_THROWS_AS(head.forward({}, z, weights, cache), shape_error);
+  CHECK_THROWS_WITH(head.forward({}, z, weights, cache),
+                    "top-k gate: columns: expected at most 2, for which the cache was made, got 3");
+}
+
 TEST_CASE("top-k head: rejects options out of range") {
   auto make = [](const TopKOptions& options) { return TopKHead<float>(options); };
   CHECK_THROWS_WITH(make({.num_experts = 0}), "top-k gate: num_experts: expected >= 1, got 0");

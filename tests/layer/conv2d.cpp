@@ -145,12 +145,9 @@ TEMPLATE_TEST_CASE("conv2d: an example has its bits anywhere in any batch", "", 
 TEMPLATE_TEST_CASE("conv2d: 3 x 3 image by hand", "", float, double, long double) {
   using S = TestType;
   Rng rng(1);
-  Conv2d<S> layer({.height = 3,
-                   .width = 3,
-                   .out_channels = 1,
-                   .kernel = 2,
-                   .activation = Activation::relu},
-                  rng);
+  Conv2d<S> layer(
+      {.height = 3, .width = 3, .out_channels = 1, .kernel = 2, .activation = Activation::relu},
+      rng);
   layer.weight << 1, 2, -1, 3;  // rows (1 2) and (-1 3) of the window
   layer.bias << -10;
   Matrix<S> x(9, 1), dy(4, 1);
@@ -178,7 +175,8 @@ TEMPLATE_TEST_CASE("conv2d: 3 x 3 image by hand", "", float, double, long double
 TEST_CASE("conv2d: a NaN stays in its example") {
   Rng rng(1);
   const Conv2d<float> layer(
-      {.height = 4, .width = 4, .out_channels = 2, .kernel = 2, .activation = Activation::relu}, rng);
+      {.height = 4, .width = 4, .out_channels = 2, .kernel = 2, .activation = Activation::relu},
+      rng);
   Matrix<float> x = uniform<float>(16, 9, rng), y(18, 9);
   x(0, 2) = std::numeric_limits<float>::quiet_NaN();
   auto cache = layer.make_cache(9);
@@ -203,13 +201,9 @@ TEST_CASE("conv2d: initial values") {
 TEST_CASE("conv2d: names and shapes as in files") {
   auto names = [](bool bias) {
     Rng rng(1);
-    const Conv2d<float> layer({.in_channels = 3,
-                               .height = 6,
-                               .width = 7,
-                               .out_channels = 2,
-                               .kernel = 5,
-                               .bias = bias},
-                              rng);
+    const Conv2d<float> layer(
+        {.in_channels = 3, .height = 6, .width = 7, .out_channels = 2, .kernel = 5, .bias = bias},
+        rng);
     std::string text;
     for_each_named_leaf(
         [&](const std::string& path, const auto& leaf) {

@@ -14,9 +14,8 @@ using Catch::Matchers::ContainsSubstring;
 static_assert(Layer<Relu<float>> && Layer<Relu<double>> && Layer<Relu<long double>>);
 
 TEST_CASE("relu: laws") {
-  const LawReport report =
-      check_layer([](auto scalar, Rng&) { return Relu<decltype(scalar)>(19); },
-                  {.batch = 4, .bit_equal_batches = true});
+  const LawReport report = check_layer([](auto scalar, Rng&) { return Relu<decltype(scalar)>(19); },
+                                       {.batch = 4, .bit_equal_batches = true});
   INFO(report.failures());
   CHECK(report.ok());
 }
@@ -25,8 +24,8 @@ TEMPLATE_TEST_CASE("relu: by hand", "", float, double, long double) {
   using S = TestType;
   const Relu<S> layer(3);
   Matrix<S> x(3, 2), y(3, 2), dy(3, 2), dx = Matrix<S>::Ones(3, 2);
-  x << -2, std::numeric_limits<S>::denorm_min(),  //
-      S(-0.0), std::numeric_limits<S>::infinity(), //
+  x << -2, std::numeric_limits<S>::denorm_min(),    //
+      S(-0.0), std::numeric_limits<S>::infinity(),  //
       3, std::numeric_limits<S>::quiet_NaN();
   dy << 1, 2, 3, 4, 5, 6;
   Empty none;

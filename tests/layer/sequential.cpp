@@ -103,7 +103,8 @@ TEST_CASE("sequential: equals its layers one by one") {
 
   auto first_cache = first.make_cache(5), second_cache = second.make_cache(5);
   auto first_gradient = first.make_gradient(), second_gradient = second.make_gradient();
-  Matrix<double> h(4, 5), dh = Matrix<double>::Zero(4, 5), y2(2, 5), dx2 = Matrix<double>::Zero(3, 5);
+  Matrix<double> h(4, 5), dh = Matrix<double>::Zero(4, 5), y2(2, 5),
+                          dx2 = Matrix<double>::Zero(3, 5);
   first.forward({}, x, h, first_cache);
   second.forward({}, h, y2, second_cache);
   second.backward({}, h, y2, dy, dh, second_gradient, second_cache);
@@ -160,12 +161,24 @@ TEST_CASE("sequential: sizes must fit each other") {
   Rng rng(1);
   const Dense<float> dense({.in_features = 3, .out_features = 4}, rng);
   CHECK_THROWS_AS(Sequential(dense, Relu<float>(5)), shape_error);
-  CHECK_THROWS_WITH(Sequential(Relu<float>(3), dense, Sum<float>(5)),
-                    "Sequential: in_features of layer 2 (out_features before it): expected 4, got 5");
+  CHECK_THROWS_WITH(
+      Sequential(Relu<float>(3), dense, Sum<float>(5)),
+      "Sequential: in_features of layer 2 (out_features before it): expected 4, got 5");
   const Sequential layers(dense, Relu<float>(4));
   auto cache = layers.make_cache(2);
   Matrix<float> x(2, 2), y(4, 2);
   CHECK_THROWS_AS(layers.forward({}, x, y, cache), shape_error);
   CHECK_THROWS_WITH(layers.forward({}, x, y, cache),
                     ContainsSubstring("Sequential: rows of x (in_features): expected 3, got 2"));
+}
+
+TEST_CASE("sequential: refuses more columns than its cache was made for") {
+  const Sequential layers(Relu<float>(2), Relu<float>(2));
+  auto cache = layers.make_cache(2);
+  const Matrix<float> x = Matrix<float>::Ones(2, 3);
+  Matrix<float> y(2, 3);
+  CHECK_THROWS_AS(layers.forward({}, x, y, cache), shape_error);
+  CHECK_THROWS_WITH(
+      layers.forward({}, x, y, cache),
+      "Sequential: columns: expected at most 2, for which the cache was made, got 3");
 }

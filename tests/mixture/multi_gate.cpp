@@ -50,9 +50,9 @@ TEST_CASE("mixture: laws with per-example DSelect-k gates") {
 TEST_CASE("mixture: laws where experts are skipped") {
   const LawReport report = check_mixture(
       [&](auto scalar, Rng& rng, Storage storage) {
-        return make_mixture<decltype(scalar)>(11, 1, 0.01, SpareCodes::penalty, rng, storage);
+        return make_mixture<decltype(scalar)>(16, 1, 0.05, SpareCodes::fold, rng, storage);
       },
-      {.layer = {.batch = 3, .parameter_noise = 0.3, .max_coordinates = 50}, .min_inactive = 5});
+      {.layer = {.batch = 2, .parameter_noise = 0.3, .max_coordinates = 50}, .min_inactive = 8});
   INFO(report.failures());
   CHECK(report.ok());
 }

@@ -115,8 +115,8 @@ TEMPLATE_TEST_CASE("static mixture: one const model serves many threads", "", fl
 TEST_CASE("mixture: names as in files") {
   Rng rng(4);
   std::string text;
-  for_each_named_leaf([&](const std::string& path, const auto&) { text += path + " "; },
-                      make_static<float>(2, 2, rng));
+  const auto mixture = make_static<float>(2, 2, rng);
+  for_each_named_leaf([&](const std::string& path, const auto&) { text += path + " "; }, mixture);
   CHECK(text ==
         "experts.0.weight experts.0.bias experts.1.weight experts.1.bias "
         "gates.0.alpha gates.0.Z gates.1.alpha gates.1.Z ");

@@ -5,6 +5,7 @@
 #include <selgate/math/activation.hpp>
 #include <selgate/math/kernel/conv.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 namespace selgate {
@@ -23,20 +24,20 @@ struct Conv2dOptions {
 ///
 ///   y(o, h, w) = activation(b(o) + sum over c, i, j of W(o, c, i, j) x(c, h + i, w + j))
 ///
-/// for h in 0..height-kernel and w in 0..width-kernel. An image is one column, channel after channel
-/// and row after row: the bytes of PyTorch's NCHW.
+/// for h in 0..height-kernel and w in 0..width-kernel. An image is one column, channel after
+/// channel and row after row: the bytes of PyTorch's NCHW.
 ///
 /// Backward, with dpre = dy .* activation'(y) and sums over the outputs (h, w) and the examples:
 ///   dW(o, c, i, j) += sum of x(c, h + i, w + j) dpre(o, h, w),  db(o) += sum of dpre(o, h, w),
 ///   dx(c, h + i, w + j) += sum over o of W(o, c, i, j) dpre(o, h, w).
 ///
-/// Weights start Glorot-uniform, U(+-sqrt(6 / (fan_in + fan_out))) with fan_in = in_channels kernel^2
-/// and fan_out = out_channels kernel^2, biases at zero (TensorFlow's defaults). In a file `weight`
-/// (out, in, kernel, kernel) and `bias` (out): PyTorch's nn.Conv2d, byte for byte.
+/// Weights start Glorot-uniform, U(+-sqrt(6 / (fan_in + fan_out))) with fan_in = in_channels
+/// kernel^2 and fan_out = out_channels kernel^2, biases at zero (TensorFlow's defaults). In a file
+/// `weight` (out, in, kernel, kernel) and `bias` (out): PyTorch's nn.Conv2d, byte for byte.
 ///
 /// float and double run math/kernel/conv.hpp on several examples at once (8 floats with AVX2), so a
-/// batch of one costs as much as a full set of lanes. An example's y and dx have the same bits at any
-/// place of any batch. Throws config_error for an option outside its range.
+/// batch of one costs as much as a full set of lanes. An example's y and dx have the same bits at
+/// any place of any batch. Throws config_error for an option outside its range.
 template <class S>
 class Conv2d {
  public:
@@ -45,7 +46,8 @@ class Conv2d {
   using Cache = kernel::ConvTile<S>;
 
   Conv2d(const Conv2dOptions& options, Rng& rng) : Conv2d(options) {
-    const Index fans = (options.in_channels + options.out_channels) * options.kernel * options.kernel;
+    const Index fans =
+        (options.in_channels + options.out_channels) * options.kernel * options.kernel;
     const double range = std::sqrt(6.0 / static_cast<double>(fans));
     fill_uniform(weight, -range, range, rng);
   }

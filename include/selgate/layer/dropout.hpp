@@ -22,8 +22,8 @@ struct DropoutOptions {
 /// The mask is a function of (seed, step, layer, example, unit), see Context: nothing is stored,
 /// backward (dx += dy .* mask) computes it again, and an example meets the same mask wherever in
 /// whatever batch it stands. Layers made one after another from one Rng have masks of their own.
-/// `rate` acts in steps of 2^-16, and 1 / (1 - rate) is that of the step, so that the mean is exact.
-/// Throws config_error for an option outside its range.
+/// `rate` acts in steps of 2^-16, and 1 / (1 - rate) is that of the step, so that the mean is
+/// exact. Throws config_error for an option outside its range.
 template <class S>
 class Dropout {
  public:
@@ -36,7 +36,8 @@ class Dropout {
   Dropout(const DropoutOptions& options, Rng& rng) : options_(options), stream_(rng.bits64()) {
     require(options.features >= 1, "Dropout: features", ">= 1", options.features);
     require(options.rate >= 0 && options.rate < 1, "Dropout: rate", "in [0, 1)", options.rate);
-    dropped_of_65536_ = static_cast<std::uint32_t>(std::min(std::round(options.rate * 65536), 65535.0));
+    dropped_of_65536_ =
+        static_cast<std::uint32_t>(std::min(std::round(options.rate * 65536), 65535.0));
     mask_ = {static_cast<S>(65536.0 / (65536 - dropped_of_65536_)), S(0)};
   }
 

@@ -15,11 +15,11 @@ struct EmbeddingOptions {
   Index features = 0;  // >= 1, of each vector
 };
 
-/// y(:, b) = the vector of ids[b]. Takes ids instead of features, so it is a Module but no Layer: it
-/// stands in front of a model, whose dx is its dy.
+/// y(:, b) = the vector of ids[b]. Takes ids instead of features, so it is a Module but no Layer:
+/// it stands in front of a model, whose dx is its dy.
 ///
-/// Backward: d(vector of ids[b]) += dy(:, b). The gradient remembers which rows it `touched`; zeroing
-/// it and stepping the table along it visit these alone.
+/// Backward: d(vector of ids[b]) += dy(:, b). The gradient remembers which rows it `touched`;
+/// zeroing it and stepping the table along it visit these alone.
 ///
 /// Rows start at U(+-0.05) (TensorFlow's default). In a file `weight` (rows, features): PyTorch's
 /// nn.Embedding, byte for byte. Throws config_error for a size below 1 and, before anything is
@@ -68,7 +68,9 @@ class Embedding {
     }
   }
 
-  [[nodiscard]] Flops flops(Index columns) const { return {.backward = options_.features * columns}; }
+  [[nodiscard]] Flops flops(Index columns) const {
+    return {.backward = options_.features * columns};
+  }
 
   /// The table as one leaf, or one leaf for each touched row.
   template <class F, class First, class... Rest>

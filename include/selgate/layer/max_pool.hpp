@@ -4,6 +4,7 @@
 #include <selgate/core/concepts.hpp>
 #include <selgate/math/kernel/lanes.hpp>
 
+#include <algorithm>
 #include <vector>
 
 namespace selgate {
@@ -20,8 +21,8 @@ struct MaxPoolOptions {
 /// Windows do not overlap; rows and columns that fill none are left out. Images lie in columns as
 /// conv2d.hpp has them. A NaN in the window gives NaN.
 ///
-/// Backward: dx += dy at the first entry of the window, row by row, that equals y (or is NaN), which
-/// needs nothing beyond x and y. The other entries get + 0, so that every window costs the same.
+/// Backward: dx += dy at the first entry of the window, row by row, that is not below y, and += 0
+/// at the others, so that every window costs the same. This needs nothing beyond x and y.
 ///
 /// Examples lie in lanes (math/kernel/lanes.hpp), where a maximum costs no branch.
 /// Throws config_error for an option outside its range.
@@ -130,8 +131,8 @@ class MaxPool {
       for (Index i = 0; i < options_.size; ++i) {
         for (Index j = 0; j < options_.size; ++j) {
           const Element& entry = x[in + i * options_.width + j];
-          const auto replaces = (entry > largest) | (entry != entry);
-          largest = replaces ? entry : largest;
+          largest = entry > largest ? entry : largest;
+          largest = entry != entry ? entry : largest;
         }
       }
       y[out] = largest;
@@ -145,9 +146,9 @@ class MaxPool {
       for (Index i = 0; i < options_.size; ++i) {
         for (Index j = 0; j < options_.size; ++j) {
           const Index at = in + i * options_.width + j;
-          const auto takes = (x[at] == y[out]) | (x[at] != x[at]);
-          dx[at] += takes ? rest : nothing;
-          rest = takes ? nothing : rest;
+          const auto below = x[at] < y[out];
+          dx[at] += below ? nothing : rest;
+          rest = below ? rest : nothing;
         }
       }
     });

@@ -14,9 +14,9 @@ namespace selgate {
 /// Layers one after another, itself a layer: `Sequential(Dense<float>(...), Dropout<float>(...))`.
 ///
 /// Layer i reads what layer i - 1 wrote; the buffers in between lie in the cache. In backward the
-/// gradients of these buffers start at zero and the layers run from the last to the first. In a file
-/// the parameters of layer i stand below its position, as in `0.weight`, `1.bias`.
-/// Throws shape_error where the outputs of one layer are not as many as the inputs of the next.
+/// gradients of these buffers start at zero and the layers run from the last to the first. In a
+/// file the parameters of layer i stand below its position, as in `0.weight`, `1.bias`. Throws
+/// shape_error where the outputs of one layer are not as many as the inputs of the next.
 template <class... Layers>
   requires(sizeof...(Layers) >= 1 && (Layer<Layers> && ...))
 class Sequential {
@@ -43,8 +43,9 @@ class Sequential {
   explicit Sequential(Layers... of) : layers(std::move(of)...) {
     for_each_layer([&](auto i) {
       if constexpr (i > 0) {
-        require_size("Sequential: in_features of layer " + to_text(i()) + " (out_features before it)",
-                     std::get<i - 1>(layers).out_features(), std::get<i>(layers).in_features());
+        require_size(
+            "Sequential: in_features of layer " + to_text(i()) + " (out_features before it)",
+            std::get<i - 1>(layers).out_features(), std::get<i>(layers).in_features());
       }
     });
   }
@@ -89,10 +90,10 @@ class Sequential {
     for (Matrix<Scalar>& inner : cache.dy) inner.leftCols(columns).setZero();
     for_each_layer([&](auto from_last) {
       constexpr std::size_t i = size - 1 - from_last;
-      std::get<i>(layers).backward(
-          context, below<i>(x, cache.y, columns), above<i>(y, cache.y, columns),
-          above<i>(dy, cache.dy, columns), below<i>(dx, cache.dy, columns),
-          std::get<i>(gradient.layers), std::get<i>(cache.layers));
+      std::get<i>(layers).backward(context, below<i>(x, cache.y, columns),
+                                   above<i>(y, cache.y, columns), above<i>(dy, cache.dy, columns),
+                                   below<i>(dx, cache.dy, columns), std::get<i>(gradient.layers),
+                                   std::get<i>(cache.layers));
     });
   }
 
@@ -128,7 +129,8 @@ class Sequential {
   static void for_each_layer(const Body& body) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (body(std::integral_constant<std::size_t, I>{}), ...);
-    }(std::make_index_sequence<size>{});
+    }
+    (std::make_index_sequence<size>{});
   }
 
   /// What lies below (above) layer I: the outer end for the first (last), else an inner buffer.

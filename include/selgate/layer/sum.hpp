@@ -5,8 +5,8 @@
 
 namespace selgate {
 
-/// y(0, b) = sum over i of x(i, b): a head without parameters. Features are added in their order, so
-/// an example has the same bits in every batch.
+/// y(0, b) = sum over i of x(i, b): a head without parameters. Features are added in their order,
+/// so an example has the same bits in every batch.
 ///
 /// Backward: dx(i, b) += dy(0, b). Throws config_error for less than 1 feature.
 template <class S>

@@ -242,7 +242,7 @@ void check_head_columns(const H& head, const Matrix<S>& logits, const LayerLawOp
   auto gradient = head.make_gradient();
   weights.begin(logits.cols());
   dweights.begin(logits.cols());
-  report.add("backward needs its forward", throws<state_error>("columns of backward", [&] {
+  report.add("backward needs its forward", throws<state_error>("backward", [&] {
                head.backward(context, logits, weights, dweights, 1, dlogits, gradient, cache);
              }), scalar);
   report.add("rows are checked", throws<shape_error>("rows of the logits", [&] {

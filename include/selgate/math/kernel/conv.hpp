@@ -4,6 +4,7 @@
 #include <selgate/math/activation.hpp>
 #include <selgate/math/kernel/lanes.hpp>
 
+#include <algorithm>
 #include <vector>
 
 namespace selgate::kernel {
@@ -95,9 +96,9 @@ struct OffsetProduct {
 ///   dW(t, o) += sum over q of x(pixel q + tap t) dpre(o, q),  dbias(o) += sum over q of dpre(o, q)
 ///   dx(pixel q + tap t) += sum over o of W(t, o) dpre(o, q)
 ///
-/// where pixel q is the place in an image channel that the kernel's first corner takes for output q,
-/// and tap t, over (channel, row, column of the kernel), what it reads relative to that place. The
-/// images stay in the tile, the outputs pass through it `chunk` pixels at a time.
+/// where pixel q is the place in an image channel that the kernel's first corner takes for output
+/// q, and tap t, over (channel, row, column of the kernel), what it reads relative to that place.
+/// The images stay in the tile, the outputs pass through it `chunk` pixels at a time.
 template <class S>
 class ConvTile {
  public:
@@ -127,8 +128,8 @@ class ConvTile {
   }
 
   /// Sets y. x and y have at most `examples` columns, bias may be empty.
-  void forward(const Matrix<S>& weight, const Vector<S>& bias, Activation activation, const In<S>& x,
-               Out<S> y) {
+  void forward(const Matrix<S>& weight, const Vector<S>& bias, Activation activation,
+               const In<S>& x, Out<S> y) {
     gather<S>(x, x_.data());
     for_each_chunk([&](Index q, Index count) {
       for (Index o = 0; o < shape_.out_channels; ++o) {
@@ -196,7 +197,8 @@ class ConvTile {
 
   template <class Body>
   void for_each_chunk(const Body& body) const {
-    for (Index q = 0; q < shape_.pixels(); q += chunk) body(q, std::min(chunk, shape_.pixels() - q));
+    for (Index q = 0; q < shape_.pixels(); q += chunk)
+      body(q, std::min(chunk, shape_.pixels() - q));
   }
 
   void add_weight_gradient(Index q, Index count) {

@@ -9,8 +9,8 @@
 #include <cstddef>
 #include <utility>
 
-/// Examples in the lanes: feature i of `count` examples lies in one element, so that a kernel written
-/// for one example serves `count` of them, each by the same operations.
+/// Examples in the lanes: feature i of `count` examples lies in one element, so that a kernel
+/// written for one example serves `count` of them, each by the same operations.
 namespace selgate::kernel {
 
 /// One example at a time; float and double (below) have a pack of them.
