@@ -95,7 +95,7 @@ TEMPLATE_TEST_CASE("DSelect-k weights: into a bank", "", float, double) {
   GateBank<Dense<S>, DSelectKHead<S>> without_bias(
       {.in_features = 5, .num_experts = 6, .k = 3, .bias = false}, 1, rng);
   CHECK_THROWS_WITH(set_weights(without_bias, 0, w),
-                    "DSelect-k weights: bias of the gate's map: expected true, got false");
+                    "DSelect-k weights: options.bias of a per-example gate: expected true, got false");
 }
 
 TEST_CASE("DSelect-k weights: rejects what no logits can give") {

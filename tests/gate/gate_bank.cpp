@@ -165,7 +165,7 @@ TEST_CASE("gate bank: says what does not fit") {
       LinearBank<float>(Dense<float>({.in_features = 6, .out_features = 8}, rng), head, 2),
       "gate bank: out_features of the map (num_tasks * num_logits): expected 16, got 8");
   CHECK_THROWS_WITH(LinearBank<float>({.num_experts = 5, .k = 2}, 1, rng),
-                    "Dense: in_features: expected >= 1, got 0");
+                    "gate bank: in_features of per-example gates: expected >= 1, got 0");
   const LinearBank<float> bank(options, 1, rng);
   auto weights = bank.make_output(4);
   auto cache = bank.make_cache(4);

@@ -8,6 +8,7 @@
 #include <selgate/mixture/multi_gate.hpp>
 #include <selgate/optim/adam.hpp>
 
+#include <algorithm>
 #include <limits>
 
 namespace selgate {
@@ -64,7 +65,7 @@ TEMPLATE_TEST_CASE("trainer: learns both tasks, and counts what ran", "", float,
 TEST_CASE("trainer: any number of threads gives the same bits") {
   const auto data = make_data<float>();
   auto parameters = [&](int threads) {
-    Executor executor(threads);
+    Executor executor(std::max(threads, 1));
     Trainer<Model<float>, Adam<Model<float>>> trainer(make_model<float>(), AdamOptions{}, batch, 1);
     if (threads > 0) trainer.context.executor = &executor;
     for (int i = 0; i < 20; ++i) trainer.step(data.x, {data.labels});
