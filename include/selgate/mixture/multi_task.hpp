@@ -24,7 +24,10 @@ template <class S>
 struct Labels {
   In<S> values;
   In<S> mask = Matrix<S>();
-  [[nodiscard]] Row<S> row(Index t) const { return values.row(t); }
+  [[nodiscard]] Row<S> row(Index t) const {
+    if (values.cols() == 0) return all_labelled<S>();  // no example: a row without entries
+    return values.row(t);
+  }
   [[nodiscard]] Row<S> mask_row(Index t) const {
     if (mask.size() == 0) return all_labelled<S>();
     return mask.row(t);
