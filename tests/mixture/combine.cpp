@@ -31,7 +31,7 @@ struct Example {
     weights.begin(columns);
     Matrix<S> w = uniform<S>(n, columns, rng);
     w = (w.array() < S(0.33)).select(S(0), w);
-    w.row(3).setZero();
+    if (w.cols() > 0) w.row(3).setZero();
     if (storage == Storage::dense) {
       weights.dense() = w;
     } else {
