@@ -54,7 +54,7 @@ struct Data {
       : x(uniform<double>(p, batch, rng)),
         values(uniform<double>(tasks, batch, rng)),
         mask(Matrix<double>::Ones(tasks, batch)) {
-    for (Index t = 1; t < tasks && values.cols() > 0; t += 2) values.row(t) = (values.row(t).array() > 0).cast<double>();
+    for (Index t = 1; t < tasks; t += 2) values.row(t) = (values.row(t).array() > 0).cast<double>();
     for (Index i = 0; i < mask.size(); i += 3) mask(i) = 0;
   }
   [[nodiscard]] Labels<double> labels() const { return {values, mask}; }
