@@ -4,6 +4,7 @@
 #include "parameters.hpp"
 
 #include <map>
+#include <type_traits>
 
 namespace selgate::examples {
 
@@ -115,6 +116,33 @@ void check_gate(const JsonField& file, Storage storage, CaseResult& result) {
   gate.backward(context, x, weights, dweights, dx, gradient, cache);
   match_bit_order<Head>(options, gradient);
   compare_gradients(file.at("gradients"), named_leaves<S>(gradient), dx, result);
+}
+
+/// Calls f(std::type_identity<Map>, std::type_identity<Head>) with the types of a file's gate.
+template <class S, class F>
+void with_gate_types(const JsonField& file, const F& f) {
+  const bool is_static = file.at("options").at("static").boolean();
+  auto with_head = [&]<class Head>(std::type_identity<Head> head) {
+    if (is_static) {
+      f(std::type_identity<StaticMap<S>>{}, head);
+    } else {
+      f(std::type_identity<Dense<S>>{}, head);
+    }
+  };
+  switch (file.at("gate").one_of(gate_kinds)) {
+    case GateKind::softmax:
+      with_head(std::type_identity<SoftmaxHead<S>>{});
+      break;
+    case GateKind::top_k:
+      with_head(std::type_identity<TopKHead<S>>{});
+      break;
+    case GateKind::dselect_k:
+      with_head(std::type_identity<DSelectKHead<S>>{});
+      break;
+    case GateKind::softmax_selector:
+      with_head(std::type_identity<SoftmaxSelectorHead<S>>{});
+      break;
+  }
 }
 
 }  // namespace selgate::examples

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// error: (error\(.*protected|protected constructor)
+// error: abstract class
 #include <selgate/core/error.hpp>
 
 // selgate::error is what all errors share, not an error.

@@ -4,6 +4,7 @@
 #include "catch.hpp"
 
 using namespace selgate;
+using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
@@ -79,4 +80,20 @@ TEST_CASE("require_backward_shapes: every matrix, and dx only where it is wanted
                     "Negate: rows of dx (in_features): expected 3, got 2");
   CHECK_THROWS_WITH(check(good, good, good, wide),
                     "Negate: columns of dx (examples in x): expected 2, got 5");
+}
+
+TEST_CASE("require_forward_shapes, require_backward_shapes: no output lies over an input") {
+  Matrix<double> x(3, 2), y(3, 2), dy(3, 2), dx(3, 2);
+  const auto forward = [](const In<double>& in, Out<double> out) {
+    require_forward_shapes<Negate, double>({}, "Negate", in, out);
+  };
+  CHECK_NOTHROW(forward(x, y));
+  CHECK_THROWS_WITH(forward(x, x), "Negate: y and x: expected memory apart, got some of both");
+  const auto backward = [&](Out<double> out) {
+    require_backward_shapes<Negate, double>({}, "Negate", x, y, dy, out);
+  };
+  CHECK_NOTHROW(backward(dx));
+  CHECK_THROWS_WITH(backward(x), ContainsSubstring("dx and x"));
+  CHECK_THROWS_WITH(backward(y), ContainsSubstring("dx and y"));
+  CHECK_THROWS_WITH(backward(dy), ContainsSubstring("dx and dy"));
 }

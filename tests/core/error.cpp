@@ -26,16 +26,18 @@ std::pair<Code, std::string> caught(Throw fail) {
 
 }  // namespace
 
-TEST_CASE("error: one handler catches every kind") {
-  const auto code = [](auto e) {
+TEST_CASE("error: one handler catches every kind, with its text") {
+  const auto caught_as_ours = [](auto e) {
     try {
       throw e;
-    } catch (const error& caught_error) {
-      return caught_error.code();
+    } catch (const error& ours) {
+      CHECK(std::string(ours.text()) == e.what());
+      return ours.code();
     }
   };
-  CHECK(code(config_error("")) == Code::config);
-  CHECK(code(checkpoint_error("", "", "", "", "")) == Code::checkpoint);
+  CHECK(caught_as_ours(config_error("a")) == Code::config);
+  CHECK(caught_as_ours(io_error(ENOENT, "b")) == Code::io);
+  CHECK(caught_as_ours(checkpoint_error("f", "p", "w", "e", "g")) == Code::checkpoint);
 }
 
 TEST_CASE("error: every kind has its code and its text") {
@@ -100,6 +102,7 @@ TEST_CASE("to_text: shortest digits that read back the same") {
   CHECK(to_text(false) == "false");
   CHECK(to_text(std::string("gamma")) == "gamma");
   CHECK(to_text(std::string_view("gamma")) == "gamma");
+  CHECK(to_text("gamma") == "gamma");
 }
 
 TEST_CASE("require: throws the chosen error where the condition does not hold") {
@@ -114,4 +117,12 @@ TEST_CASE("require_size: names both sizes") {
   CHECK_NOTHROW(require_size("rows", 3, 3));
   CHECK(caught([] { require_size("rows of x", 3, 4); }) ==
         std::pair(Code::shape, std::string("rows of x: expected 3, got 4")));
+}
+
+TEST_CASE("require_countable: says both sizes and the limit") {
+  CHECK_NOTHROW(require_countable("weights", 1 << 15, 65535));
+  CHECK_NOTHROW(require_countable("weights", 7, 0));
+  CHECK_THROWS_WITH(require_countable("weights", 1 << 16, 1 << 15),
+                    "weights: entries: expected at most 2147483647, got 65536 x 32768");
+  CHECK_THROWS_AS(require_countable("weights", 1 << 16, 1 << 15), config_error);
 }

@@ -42,3 +42,19 @@ TEST_CASE("view: part of a buffer, read or written in place") {
   const View<const double> seen(buffer.data() + 1, 2, 3, Eigen::OuterStride<>(4));
   CHECK(seen.sum() == 14);
 }
+
+TEST_CASE("share_memory: exact for parts of one matrix") {
+  const Matrix<double> whole = Matrix<double>::Zero(6, 4), other = whole;
+  const auto share = [](const auto& a, const auto& b) { return share_memory<double>(a, b); };
+  CHECK(share(whole, whole));
+  CHECK_FALSE(share(whole, other));
+  CHECK(share(whole.topRows(3), whole.middleRows(2, 2)));
+  CHECK(share(whole.middleRows(2, 2), whole.topRows(3)));
+  CHECK_FALSE(share(whole.topRows(3), whole.bottomRows(3)));  // which lie between each other
+  CHECK_FALSE(share(whole.bottomRows(3), whole.topRows(3)));
+  CHECK_FALSE(share(whole.leftCols(2), whole.rightCols(2)));
+  CHECK(share(whole.leftCols(3), whole.rightCols(2)));
+  CHECK_FALSE(share(whole.leftCols(0), whole));
+  // The same memory in other columns: taken for shared.
+  CHECK(share(whole, View<const double>(whole.data(), 2, 2, Eigen::OuterStride<>(3))));
+}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "check/check.hpp"
 
+#include "check/check_gate.hpp"
+
 #include "catch.hpp"
 #include "temporary_directory.hpp"
 

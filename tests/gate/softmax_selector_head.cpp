@@ -13,33 +13,36 @@ using namespace selgate;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::WithinAbs;
 
+namespace {
+
+LawReport check(const SoftmaxSelectorOptions& options, bool hardened, const HeadLawOptions& laws) {
+  return check_head(
+      [&](auto scalar, Rng&) {
+        SoftmaxSelectorHead<decltype(scalar)> head(options);
+        if (hardened) head.harden();
+        return head;
+      },
+      laws);
+}
+
+}  // namespace
+
 TEST_CASE("softmax-selector head: laws") {
   const Index n = GENERATE(range(1, 10), values({16, 17, 32, 33}));
   const double temperature = GENERATE(1.0, 0.5);
   for (const Index k : {Index{1}, std::min<Index>(2, n), n}) {
-    const LawReport report = check_head(
-        [&](auto scalar, Rng&) {
-          return SoftmaxSelectorHead<decltype(scalar)>({.num_experts = n,
-                                                        .k = k,
-                                                        .temperature = temperature,
-                                                        .entropy_weight = 0.1 / static_cast<double>(k)});
-        },
-        {.layer = {.batch = 2, .max_coordinates = 60}});
-    INFO("n = " << n << ", k = " << k << "\n" << report.failures());
-    CHECK(report.ok());
+    for (const bool hardened : {false, true}) {
+      const LawReport report =
+          check({.num_experts = n,
+                 .k = k,
+                 .temperature = temperature,
+                 .entropy_weight = 0.1 / static_cast<double>(k)},
+                hardened,
+                {.layer = {.batch = 2, .max_coordinates = 60}, .max_support = hardened ? k : n});
+      INFO("n = " << n << ", k = " << k << ", hardened " << hardened << "\n" << report.failures());
+      CHECK(report.ok());
+    }
   }
-}
-
-TEST_CASE("softmax-selector head: laws when hardened") {
-  const LawReport report = check_head(
-      [&](auto scalar, Rng&) {
-        SoftmaxSelectorHead<decltype(scalar)> head({.num_experts = 9, .k = 3, .entropy_weight = 0.1});
-        head.harden();
-        return head;
-      },
-      {.max_support = 3});
-  INFO(report.failures());
-  CHECK(report.ok());
 }
 
 TEMPLATE_TEST_CASE("softmax-selector head: one expert", "", float, double) {
@@ -55,7 +58,8 @@ TEMPLATE_TEST_CASE("softmax-selector head: finite down to temperature 1e-16", ""
   using S = TestType;
   const Storage storage = GENERATE(Storage::dense, Storage::routing);
   SoftmaxSelectorHead<S> head({.num_experts = 4, .k = 2});
-  const Matrix<S> z = column<S>({S(.1), S(-.2), S(.3), S(.1), S(-2), S(.2), S(-1), S(.5), S(.4), S(.5)});
+  const Matrix<S> z =
+      column<S>({S(.1), S(-.2), S(.3), S(.1), S(-2), S(.2), S(-1), S(.5), S(.4), S(.5)});
   for (double temperature = 1; temperature > 1e-16; temperature /= 10) {
     head.set_temperature(temperature);
     const auto result = pass(head, z, column<S>({1, 2, 3, 4}), {.storage = storage});
@@ -100,8 +104,9 @@ TEST_CASE("softmax-selector head: says what is wrong with a logit") {
   const double inf = std::numeric_limits<double>::infinity();
   Matrix<double> z = Matrix<double>::Zero(6, 2);
   z(4, 1) = inf;
-  CHECK_THROWS_WITH(weights_of(head, z), "softmax-selector gate: logit in row 4, column 1: expected a "
-                                         "finite number or -inf, got inf");
+  CHECK_THROWS_WITH(weights_of(head, z),
+                    "softmax-selector gate: logit in row 4, column 1: expected a "
+                    "finite number or -inf, got inf");
   z.col(1).segment(4, 2).setConstant(-inf);
   CHECK_THROWS_AS(weights_of(head, z), numeric_error);
 }
@@ -112,8 +117,9 @@ TEST_CASE("softmax-selector head: a cache is made for so many columns") {
   GateOutput<float> weights(Storage::dense, 3, 3);
   const Matrix<float> z = Matrix<float>::Zero(head.num_logits(), 3);
   CHECK_THROWS_AS(head.forward({}, z, weights, cache), shape_error);
-  CHECK_THROWS_WITH(head.forward({}, z, weights, cache),
-                    "softmax-selector gate: columns: expected at most 2, for which the cache was made, got 3");
+  CHECK_THROWS_WITH(
+      head.forward({}, z, weights, cache),
+      "softmax-selector gate: columns: expected at most 2, for which the cache was made, got 3");
 }
 
 TEST_CASE("softmax-selector head: rejects options out of range") {

@@ -15,17 +15,18 @@ namespace {
 
 constexpr TopKOrder orders[] = {TopKOrder::softmax_of_kept, TopKOrder::kept_of_softmax};
 
+LawReport check(const TopKOptions& options, const HeadLawOptions& laws) {
+  return check_head([&](auto scalar, Rng&) { return TopKHead<decltype(scalar)>(options); }, laws);
+}
+
 }  // namespace
 
 TEST_CASE("top-k head: laws") {
   const Index n = GENERATE(range(1, 10), values({16, 17, 32, 33}));
   for (const TopKOrder order : orders) {
     for (const Index k : {Index{1}, std::min<Index>(2, n), n}) {
-      const LawReport report = check_head(
-          [&](auto scalar, Rng&) {
-            return TopKHead<decltype(scalar)>({.num_experts = n, .k = k, .order = order});
-          },
-          {.max_support = k});
+      const LawReport report =
+          check({.num_experts = n, .k = k, .order = order}, {.max_support = k});
       INFO("n = " << n << ", k = " << k << "\n" << report.failures());
       CHECK(report.ok());
     }
@@ -33,17 +34,14 @@ TEST_CASE("top-k head: laws") {
 }
 
 TEST_CASE("top-k head: laws with ties") {
-  // In one of six columns two logits are tied at the place that decides: the gradient is that of the
-  // branch taken, and there is none to measure by differences.
+  // In one of six columns two logits are tied at the place that decides: the gradient is that of
+  // the branch taken, and there is none to measure by differences.
   Rng rng(1);
   Matrix<double> logits = uniform<double>(6, 6, rng);
   logits.col(2) = column<double>({0.1, 0.7, 0.7, 0.9, -0.2, 0});
   for (const TopKOrder order : orders) {
-    const LawReport report = check_head(
-        [&](auto scalar, Rng&) {
-          return TopKHead<decltype(scalar)>({.num_experts = 6, .k = 2, .order = order});
-        },
-        {.logits = logits, .max_support = 2});
+    const LawReport report =
+        check({.num_experts = 6, .k = 2, .order = order}, {.logits = logits, .max_support = 2});
     INFO(report.failures());
     CHECK(report.ok());
   }
@@ -91,8 +89,8 @@ TEMPLATE_TEST_CASE("top-k head: k = n is the softmax, bit for bit", "", float, d
   CHECK(other.sums_to_one());
 }
 
-TEMPLATE_TEST_CASE("top-k head: with k = 1 the weight is the constant 1, or the probability", "", float,
-                   double) {
+TEMPLATE_TEST_CASE("top-k head: with k = 1 the weight is the constant 1, or the probability", "",
+                   float, double) {
   using S = TestType;
   const Matrix<S> z = column<S>({0, S(0.5), S(-0.25)}), dw = column<S>({1, 2, 3});
   const auto constant = pass(TopKHead<S>({.num_experts = 3, .k = 1}), z, dw);
@@ -104,7 +102,8 @@ TEMPLATE_TEST_CASE("top-k head: with k = 1 the weight is the constant 1, or the 
   CHECK(switched.dlogits(1, 0) > S(0.1));
 }
 
-TEMPLATE_TEST_CASE("top-k head: a logit of exactly 0 is kept, and -inf weighs 0", "", float, double) {
+TEMPLATE_TEST_CASE("top-k head: a logit of exactly 0 is kept, and -inf weighs 0", "", float,
+                   double) {
   using S = TestType;
   const S inf = std::numeric_limits<S>::infinity();
   CHECK(weights_of(TopKHead<S>({.num_experts = 3, .k = 2}), column<S>({0, -5, 0})) ==
@@ -132,9 +131,11 @@ TEST_CASE("top-k head: says what is wrong with a logit") {
   const TopKHead<double> head({.num_experts = 3, .k = 1});
   const double inf = std::numeric_limits<double>::infinity(),
                nan = std::numeric_limits<double>::quiet_NaN();
-  CHECK_THROWS_WITH(weights_of(head, column<double>({1, inf, 0})),
-                    "top-k gate: logit in row 1, column 0: expected a finite number or -inf, got inf");
-  CHECK_THROWS_AS(weights_of(head, column<double>({1, 0, nan})), numeric_error);  // not in the top 1
+  CHECK_THROWS_WITH(
+      weights_of(head, column<double>({1, inf, 0})),
+      "top-k gate: logit in row 1, column 0: expected a finite number or -inf, got inf");
+  CHECK_THROWS_AS(weights_of(head, column<double>({1, 0, nan})),
+                  numeric_error);  // not in the top 1
   CHECK_THROWS_AS(weights_of(head, column<double>({-inf, -inf, -inf})), numeric_error);
 }
 

@@ -161,9 +161,11 @@ TEMPLATE_TEST_CASE("exp_log: the same bits alone and in a loop", "", float, doub
 }
 
 TEST_CASE("exp_log: other scalars use their own functions") {
-  CHECK(selgate::exp(0.3L) == std::exp(0.3L));
-  CHECK(selgate::log(0.3L) == std::log(0.3L));
-  CHECK(selgate::log1p(0.3L) == std::log1p(0.3L));
+  volatile long double at_run_time = 0.3L;  // compilers fold better than libraries compute
+  const long double y = at_run_time;
+  CHECK(selgate::exp(y) == std::exp(y));
+  CHECK(selgate::log(y) == std::log(y));
+  CHECK(selgate::log1p(y) == std::log1p(y));
   const Dual<double> x{0.5, 1};
   CHECK(selgate::exp(x).derivative == std::exp(0.5));
   CHECK(selgate::log(x).derivative == 2);

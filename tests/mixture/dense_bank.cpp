@@ -10,31 +10,32 @@
 
 using namespace selgate;
 
+namespace {
+
+LawReport check(const DenseBankOptions& options, const LayerLawOptions& laws) {
+  return check_bank(
+      [&](auto scalar, Rng& rng) { return DenseBank<decltype(scalar)>(options, rng); }, laws);
+}
+
+}  // namespace
+
 TEST_CASE("dense bank: laws") {
   const Index n = GENERATE(1, 2, 5);
   const bool bias = GENERATE(false, true);
   const Activation activation = GENERATE(Activation::identity, Activation::relu);
-  const LawReport report = check_bank(
-      [&](auto scalar, Rng& rng) {
-        return DenseBank<decltype(scalar)>({.in_features = 4,
-                                            .out_features = 3,
-                                            .num_experts = n,
-                                            .bias = bias,
-                                            .activation = activation},
-                                           rng);
-      },
-      {.layer = {.batch = 7}});
+  const LawReport report = check({.in_features = 4,
+                                  .out_features = 3,
+                                  .num_experts = n,
+                                  .bias = bias,
+                                  .activation = activation},
+                                 {.batch = 7});
   INFO(report.failures());
   CHECK(report.ok());
 }
 
 TEST_CASE("dense bank: laws with experts that fill more than one product") {
-  const LawReport report = check_bank(
-      [&](auto scalar, Rng& rng) {
-        return DenseBank<decltype(scalar)>({.in_features = 3, .out_features = 90, .num_experts = 6},
-                                           rng);
-      },
-      {.layer = {.batch = 4, .max_coordinates = 40}});
+  const LawReport report = check({.in_features = 3, .out_features = 90, .num_experts = 6},
+                                 {.batch = 4, .max_coordinates = 40});
   INFO(report.failures());
   CHECK(report.ok());
 }
@@ -44,7 +45,8 @@ TEST_CASE("dense bank: each expert is a Dense") {
   const DenseBank<double> bank(
       {.in_features = 4, .out_features = 3, .num_experts = 5, .activation = Activation::relu}, rng);
   const double range = std::sqrt(6.0 / 7);
-  CHECK((bank.weight.cwiseAbs().maxCoeff() <= range && bank.weight.cwiseAbs().maxCoeff() > 0.9 * range));
+  CHECK((bank.weight.cwiseAbs().maxCoeff() <= range &&
+         bank.weight.cwiseAbs().maxCoeff() > 0.9 * range));
   CHECK(bank.bias.isZero(0));
   const Matrix<double> x = uniform<double>(4, 6, rng);
   GateOutput<double> selected(Storage::dense, 5, 6);
@@ -57,7 +59,8 @@ TEST_CASE("dense bank: each expert is a Dense") {
   auto cache = bank.make_cache(6);
   bank.forward({}, dispatch, x, outputs, cache);
   for (Index e = 0; e < 5; ++e) {
-    Dense<double> expert({.in_features = 4, .out_features = 3, .activation = Activation::relu}, rng);
+    Dense<double> expert({.in_features = 4, .out_features = 3, .activation = Activation::relu},
+                         rng);
     unpack(pack<double>(bank.expert(e)), expert);
     Matrix<double> y(3, 6);
     auto expert_cache = expert.make_cache(6);

@@ -72,7 +72,7 @@ TEST_CASE("list bank: laws") {
   const Index n = GENERATE(1, 2, 5);
   const LawReport report = check_bank(
       [&](auto scalar, Rng& rng) { return dense_experts<decltype(scalar)>(n, rng); },
-      {.layer = {.batch = 7}});
+      {.batch = 7});
   INFO(report.failures());
   CHECK(report.ok());
 }

@@ -79,6 +79,6 @@ TEST_CASE("adagrad: options out of range") {
   for (const double epsilon : {0.0, -1e-7, 1.1, nan, 1e-50}) {
     CHECK_THROWS_AS(Adagrad<M>({.epsilon = epsilon}, model), config_error);
     CHECK_THROWS_WITH(Adagrad<M>({.epsilon = epsilon}, model),
-                      ContainsSubstring("epsilon: expected in (0, 1]"));
+                      ContainsSubstring("Adagrad: epsilon: expected in (0, 1]"));
   }
 }

@@ -112,7 +112,7 @@ TEST_CASE("adam: options out of range") {
   for (const double bad : {-0.1, 1.0, inf, nan, 1 - 1e-9}) {
     CHECK_THROWS_AS(Adam<M>({.beta1 = bad}, model), config_error);
     CHECK_THROWS_WITH(Adam<M>({.beta1 = bad}, model),
-                      ContainsSubstring("beta1: expected in [0, 1)"));
+                      ContainsSubstring("Adam: beta1: expected in [0, 1)"));
     CHECK_THROWS_AS(Adam<M>({.beta2 = bad}, model), config_error);
     CHECK_THROWS_WITH(Adam<M>({.beta2 = bad}, model),
                       ContainsSubstring("beta2: expected in [0, 1)"));

@@ -55,7 +55,7 @@ TEST_CASE("sgd: options out of range") {
   for (const double rate : {0.0, -0.1, 1.1e6, inf, nan, 1e-50}) {
     CHECK_THROWS_AS(Sgd<M>({.learning_rate = rate}, model), config_error);
     CHECK_THROWS_WITH(Sgd<M>({.learning_rate = rate}, model),
-                      ContainsSubstring("learning_rate: expected in (0, 1e6]"));
+                      ContainsSubstring("SGD: learning_rate: expected in (0, 1e6]"));
     Sgd<M> sgd({}, model);
     CHECK_THROWS_AS(sgd.set_learning_rate(rate), config_error);
     CHECK(sgd.learning_rate() == 0.01);
@@ -63,6 +63,6 @@ TEST_CASE("sgd: options out of range") {
   for (const double momentum : {-0.1, 1.0, inf, nan, 1 - 1e-9}) {
     CHECK_THROWS_AS(Sgd<M>({.momentum = momentum}, model), config_error);
     CHECK_THROWS_WITH(Sgd<M>({.momentum = momentum}, model),
-                      ContainsSubstring("momentum: expected in [0, 1)"));
+                      ContainsSubstring("SGD: momentum: expected in [0, 1)"));
   }
 }

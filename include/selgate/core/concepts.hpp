@@ -60,12 +60,22 @@ struct Empty {
   static void visit(F&&, M&...) {}
 };
 
-/// The checks at a layer's door: features agree with the layer, columns with each other.
+namespace detail {
+template <class S>
+void require_apart(const char* owner, const char* what, const In<S>& out, const In<S>& in) {
+  if (!share_memory<S>(out, in)) return;
+  throw shape_error(std::string(owner) + ": " + what + ": expected memory apart, got some of both");
+}
+}  // namespace detail
+
+/// The checks at a layer's door: features agree with the layer, columns with each other, and no
+/// output lies over an input.
 template <class L, class S>
 void require_forward_shapes(const L& layer, const char* name, const In<S>& x, const Out<S>& y) {
   require_size(name, "rows of x (in_features)", layer.in_features(), x.rows());
   require_size(name, "rows of y (out_features)", layer.out_features(), y.rows());
   require_size(name, "columns of y (examples in x)", x.cols(), y.cols());
+  detail::require_apart<S>(name, "y and x", y, x);
 }
 template <class L, class S>
 void require_backward_shapes(const L& layer, const char* name, const In<S>& x, const In<S>& y,
@@ -78,6 +88,9 @@ void require_backward_shapes(const L& layer, const char* name, const In<S>& x, c
   if (wanted(dx)) {
     require_size(name, "rows of dx (in_features)", layer.in_features(), dx.rows());
     require_size(name, "columns of dx (examples in x)", x.cols(), dx.cols());
+    detail::require_apart<S>(name, "dx and x", dx, x);
+    detail::require_apart<S>(name, "dx and y", dx, y);
+    detail::require_apart<S>(name, "dx and dy", dx, dy);
   }
 }
 

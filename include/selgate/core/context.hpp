@@ -23,7 +23,6 @@ struct Context {
   /// Schedules: these multiply the base values in the options.
   double entropy_factor = 1;
   double penalty_factor = 1;
-  double noise_factor = 1;
   Executor* executor = nullptr;
   /// The example that each column is, where a pass sees a selection; empty: column c is example c.
   std::span<const Index> examples = {};

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -12,52 +13,75 @@
 
 namespace selgate {
 
-/// Mixed into everything the library throws, so that one handler can catch it all.
+/// Part of everything the library throws, so that one handler can catch it all.
 /// The numbers are stable: programs may test them.
 class error {
  public:
-  enum class Code : int { config = 2, data = 3, checkpoint = 4, numeric = 5, io = 6, shape = 7, state = 8 };
+  enum class Code : int {
+    config = 2,
+    data = 3,
+    checkpoint = 4,
+    numeric = 5,
+    io = 6,
+    shape = 7,
+    state = 8
+  };
   [[nodiscard]] Code code() const noexcept { return code_; }
+  /// What std::exception::what() says of the same object.
+  [[nodiscard]] virtual const char* text() const noexcept = 0;
 
  protected:
   explicit error(Code code) noexcept : code_(code) {}
-  ~error() = default;
+  error(const error&) = default;
+  error& operator=(const error&) = default;
+  virtual ~error() = default;
 
  private:
   Code code_;
 };
 
+/// One of the standard's exceptions that is an error of ours too.
+template <class Standard>
+class error_as : public Standard, public error {
+ public:
+  using error::code;  // std::system_error::code() holds the errno
+  [[nodiscard]] const char* text() const noexcept final { return Standard::what(); }
+
+ protected:
+  template <class... Arguments>
+  explicit error_as(Code code, const Arguments&... arguments)
+      : Standard(arguments...), error(code) {}
+};
+
 /// An option or argument outside its range.
-struct config_error : std::invalid_argument, error {
-  explicit config_error(const std::string& text) : std::invalid_argument(text), error(Code::config) {}
+struct config_error : error_as<std::invalid_argument> {
+  explicit config_error(const std::string& what) : error_as(Code::config, what) {}
 };
 /// Sizes that do not fit each other.
-struct shape_error : std::invalid_argument, error {
-  explicit shape_error(const std::string& text) : std::invalid_argument(text), error(Code::shape) {}
+struct shape_error : error_as<std::invalid_argument> {
+  explicit shape_error(const std::string& what) : error_as(Code::shape, what) {}
 };
 /// Calls in the wrong order, such as a backward pass without its forward pass.
-struct state_error : std::logic_error, error {
-  explicit state_error(const std::string& text) : std::logic_error(text), error(Code::state) {}
+struct state_error : error_as<std::logic_error> {
+  explicit state_error(const std::string& what) : error_as(Code::state, what) {}
 };
 /// A number that is not finite where it must be.
-struct numeric_error : std::runtime_error, error {
-  explicit numeric_error(const std::string& text) : std::runtime_error(text), error(Code::numeric) {}
+struct numeric_error : error_as<std::runtime_error> {
+  explicit numeric_error(const std::string& what) : error_as(Code::numeric, what) {}
 };
-/// The operating system refused: path, operation and errno are in the text and in code().
-struct io_error : std::system_error, error {
-  io_error(int errno_value, const std::string& text)
-      : std::system_error(errno_value, std::generic_category(), text), error(Code::io) {}
-  using error::code;  // std::system_error::code() holds the errno
+/// The operating system refused: path, operation and what errno means are in the text.
+struct io_error : error_as<std::system_error> {
+  io_error(int errno_value, const std::string& what)
+      : error_as(Code::io, errno_value, std::generic_category(), what) {}
 };
 
 /// Content of a file is wrong: `file:place: what: expected X, found Y`.
-class data_error : public std::runtime_error, public error {
+class data_error : public error_as<std::runtime_error> {
  public:
   data_error(std::string file, std::string place, std::string what, std::string expected,
              std::string found, Code code = Code::data)
-      : std::runtime_error(file + ": " + (place.empty() ? "" : place + ": ") + what + ": expected " +
+      : error_as(code, file + ": " + (place.empty() ? "" : place + ": ") + what + ": expected " +
                            expected + ", found " + found),
-        error(code),
         file_(std::move(file)),
         place_(std::move(place)),
         expected_(std::move(expected)),
@@ -93,13 +117,25 @@ std::string to_text(T value) {
 }
 inline std::string to_text(bool value) { return value ? "true" : "false"; }
 inline std::string to_text(std::string_view value) { return std::string(value); }
+inline std::string to_text(const char* value) { return value; }  // else it were a bool
 
 /// Throws `Error("what: expected X, got Y")` unless the condition holds.
 template <class Error = config_error, class T>
 void require(bool condition, std::string_view what, std::string_view expected, const T& got) {
   if (!condition) {
-    throw Error(std::string(what) + ": expected " + std::string(expected) + ", got " + to_text(got));
+    throw Error(std::string(what) + ": expected " + std::string(expected) + ", got " +
+                to_text(got));
   }
+}
+
+/// Throws config_error where a x b entries would be more than their type counts; both are >= 0.
+template <class T>
+  requires std::integral<T>
+void require_countable(std::string_view what, T a, T b) {
+  constexpr T most = (std::numeric_limits<T>::max)();
+  if (b == 0 || a <= most / b) return;
+  require(false, std::string(what) + ": entries", "at most " + to_text(most),
+          to_text(a) + " x " + to_text(b));
 }
 
 /// Throws shape_error unless both sizes agree.

@@ -5,10 +5,14 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <type_traits>
 
 #if defined(__FAST_MATH__)
 #error "selgate: -ffast-math breaks exact zeros, NaN checks and reproducibility; build without it"
+#endif
+#if !EIGEN_VERSION_AT_LEAST(3, 4, 0)
+#error "selgate: needs Eigen 3.4 or later"
 #endif
 #if !defined(__cpp_exceptions)
 #error "selgate: reports errors by exceptions; build without -fno-exceptions"
@@ -25,11 +29,13 @@ using Matrix = Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>
 template <class S>
 using Vector = Eigen::Matrix<S, Eigen::Dynamic, 1, Eigen::ColMajor>;
 
-/// What a pass reads: features x batch.
+/// What a pass reads: features x batch. Of whole numbers there are no gradients.
 template <class S>
+  requires(!std::integral<S>)
 using In = Eigen::Ref<const Matrix<S>>;
 /// What a pass writes: features x batch. A 0 x 0 object means "not wanted".
 template <class S>
+  requires(!std::integral<S>)
 using Out = Eigen::Ref<Matrix<S>>;
 
 /// A view of part of a buffer; columns lie `outer stride` scalars apart.
@@ -46,6 +52,21 @@ Out<S> not_wanted() {
 template <class S>
 bool wanted(const Out<S>& out) {
   return out.size() != 0;
+}
+
+/// Whether two matrices have an entry in common; exact for parts of one matrix.
+template <class S>
+bool share_memory(const In<S>& a, const In<S>& b) {
+  if (a.size() == 0 || b.size() == 0) return false;
+  const auto end = [](const In<S>& m) {
+    return m.data() + (m.cols() - 1) * m.outerStride() + m.rows();
+  };
+  const std::less<const S*> before;
+  if (!before(a.data(), end(b)) || !before(b.data(), end(a))) return false;
+  const Index stride = a.outerStride();
+  if (b.outerStride() != stride) return true;
+  const Index offset = ((b.data() - a.data()) % stride + stride) % stride;  // of b's rows behind a's
+  return offset < a.rows() || offset + b.rows() > stride;
 }
 
 /// Sums of losses and metrics are kept in (at least) double.

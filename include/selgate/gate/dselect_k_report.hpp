@@ -31,7 +31,7 @@ SelectorState selector_state(const DSelectKHead<S>& head, const S* logits, Index
 /// static gate's table (a column a task), or those of a batch. The three questions that one number
 /// cannot answer are kept apart: support, distinct codes, binary bits.
 struct DSelectKReport {
-  Index columns = 0, k = 0, num_bits = 0;
+  Index columns = 0, num_bits = 0;
   double mean_support = 0;         // experts with non-zero weight
   Index max_support = 0;
   double mean_distinct_codes = 0;  // among the selectors' most likely codes
@@ -47,7 +47,7 @@ template <class S>
 DSelectKReport report(const DSelectKHead<S>& head, const std::type_identity_t<In<S>>& logits) {
   detail::require_logits<DSelectKHead<S>, S>(head, "DSelect-k report", logits);
   const Index k = head.k(), m = head.num_bits();
-  DSelectKReport r{.columns = logits.cols(), .k = k, .num_bits = m};
+  DSelectKReport r{.columns = logits.cols(), .num_bits = m};
   if (logits.cols() == 0) return r;
   auto cache = head.make_cache(1);
   GateOutput<S> weights(Storage::routing, head.num_experts(), 1);

@@ -187,6 +187,7 @@ class GateBank {
   static Map make_map(const Options& options, Index num_tasks, Rng& rng) {
     require(num_tasks >= 1, "gate bank: num_tasks", ">= 1", num_tasks);
     const Index h = HeadType(options).num_logits();
+    require_countable("gate bank: logits of all tasks", num_tasks, h);
     if constexpr (is_static) {
       return Map(h, num_tasks);
     } else {

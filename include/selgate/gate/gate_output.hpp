@@ -24,9 +24,12 @@ template <class S>
 class GateOutput {
  public:
   GateOutput() = default;
+  /// Throws config_error where dense weights are more than an Index counts.
   GateOutput(Storage storage, Index num_experts, Index max_columns)
       : storage_(storage), num_experts_(num_experts), max_columns_(max_columns) {
-    if (storage == Storage::dense) values_.resize(num_experts, max_columns);
+    if (storage == Storage::routing) return;
+    require_countable("gate output: dense weights", num_experts, max_columns);
+    values_.resize(num_experts, max_columns);
   }
 
   [[nodiscard]] Storage storage() const { return storage_; }

@@ -24,7 +24,7 @@ struct DenseOptions {
 ///
 /// Weights start Glorot-uniform, U(+-sqrt(6 / (in + out))), biases at zero (TensorFlow's defaults).
 /// In a file `weight` (out, in) and `bias` (out): PyTorch's nn.Linear, byte for byte.
-/// Throws config_error on a size below 1.
+/// Throws config_error on a size below 1, or a weight of more entries than an Index counts.
 template <class S>
 class Dense {
  public:
@@ -99,6 +99,7 @@ class Dense {
   explicit Dense(const DenseOptions& options) : options_(options) {
     require(options.in_features >= 1, "Dense: in_features", ">= 1", options.in_features);
     require(options.out_features >= 1, "Dense: out_features", ">= 1", options.out_features);
+    require_countable("Dense: weight", options.in_features, options.out_features);
     weight = Matrix<S>::Zero(options.in_features, options.out_features);
     bias = Vector<S>::Zero(options.bias ? options.out_features : 0);
   }

@@ -64,11 +64,13 @@ class DenseBank {
     ExpertBlocks<S> x, dx;  // gathered
   };
 
-  /// Throws config_error on a size below 1.
+  /// Throws config_error on a size below 1, or more weights than an Index counts.
   DenseBank(const DenseBankOptions& options, Rng& rng) : options_(options), units(options.out_features) {
     require(options.in_features >= 1, "dense bank: in_features", ">= 1", options.in_features);
     require(options.out_features >= 1, "dense bank: out_features", ">= 1", options.out_features);
     require(options.num_experts >= 1, "dense bank: num_experts", ">= 1", options.num_experts);
+    require_countable("dense bank: units of all experts", options.num_experts, units);
+    require_countable("dense bank: weight", options.in_features, options.num_experts * units);
     const double range =
         std::sqrt(6.0 / static_cast<double>(options.in_features + options.out_features));
     weight = uniform<S>(options.in_features, options.num_experts * units, rng, -range, range);

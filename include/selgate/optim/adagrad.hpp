@@ -25,8 +25,8 @@ class Adagrad {
       : options_(options), shapes_(model), accumulator_(model) {
     set_learning_rate(options.learning_rate);
     require(options.initial_accumulator >= 0 && options.initial_accumulator <= 1e6,
-            "initial_accumulator", "in [0, 1e6]", options.initial_accumulator);
-    require_epsilon<Scalar>(options.epsilon);
+            "Adagrad: initial_accumulator", "in [0, 1e6]", options.initial_accumulator);
+    require_epsilon<Scalar>("Adagrad", options.epsilon);
     const auto initial = Scalar(options.initial_accumulator);
     for_each_leaf([&](const auto& leaf) { leaf.array().setConstant(initial); }, accumulator_);
   }
@@ -34,7 +34,7 @@ class Adagrad {
   [[nodiscard]] const AdagradOptions& options() const { return options_; }
   [[nodiscard]] double learning_rate() const { return options_.learning_rate; }
   void set_learning_rate(double rate) {
-    require_learning_rate<Scalar>(rate);
+    require_learning_rate<Scalar>("Adagrad", rate);
     options_.learning_rate = rate;
   }
 

@@ -32,15 +32,15 @@ class Adam {
   Adam(const AdamOptions& options, const M& model)
       : options_(options), shapes_(model), m_(zeros_like(model)), v_(m_) {
     set_learning_rate(options.learning_rate);
-    require_decay<Scalar>("beta1", options.beta1);
-    require_decay<Scalar>("beta2", options.beta2);
-    require_epsilon<Scalar>(options.epsilon);
+    require_decay<Scalar>("Adam: beta1", options.beta1);
+    require_decay<Scalar>("Adam: beta2", options.beta2);
+    require_epsilon<Scalar>("Adam", options.epsilon);
   }
 
   [[nodiscard]] const AdamOptions& options() const { return options_; }
   [[nodiscard]] double learning_rate() const { return options_.learning_rate; }
   void set_learning_rate(double rate) {
-    require_learning_rate<Scalar>(rate);
+    require_learning_rate<Scalar>("Adam", rate);
     options_.learning_rate = rate;
   }
   /// Steps taken: with the moments that visit shows, all of the state. One clock for all blocks.

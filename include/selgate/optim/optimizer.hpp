@@ -145,18 +145,18 @@ void require_step(const BlockShapes& shapes, Untouched untouched, const M& model
 /// The checks of optimizer options. Ranges hold after rounding to the model's scalar: an epsilon
 /// that becomes 0 divides 0 by 0, a rate of 0 learns nothing in silence.
 template <class S>
-void require_learning_rate(double rate) {
-  require(rate > 0 && rate <= 1e6 && S(rate) > S(0), "learning_rate",
+void require_learning_rate(std::string_view owner, double rate) {
+  require(rate > 0 && rate <= 1e6 && S(rate) > S(0), std::string(owner) + ": learning_rate",
           "in (0, 1e6] as a scalar of the model", rate);
 }
 template <class S>
-void require_epsilon(double epsilon) {
-  require(epsilon > 0 && epsilon <= 1 && S(epsilon) > S(0), "epsilon",
+void require_epsilon(std::string_view owner, double epsilon) {
+  require(epsilon > 0 && epsilon <= 1 && S(epsilon) > S(0), std::string(owner) + ": epsilon",
           "in (0, 1] as a scalar of the model", epsilon);
 }
 template <class S>
-void require_decay(const char* name, double factor) {
-  require(factor >= 0 && factor < 1 && S(factor) < S(1), name, "in [0, 1) as a scalar of the model",
+void require_decay(std::string_view what, double factor) {
+  require(factor >= 0 && factor < 1 && S(factor) < S(1), what, "in [0, 1) as a scalar of the model",
           factor);
 }
 

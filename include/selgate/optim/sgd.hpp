@@ -24,14 +24,14 @@ class Sgd {
   /// Throws config_error on an option out of range.
   Sgd(const SgdOptions& options, const M& model) : options_(options), shapes_(model) {
     set_learning_rate(options.learning_rate);
-    require_decay<Scalar>("momentum", options.momentum);
+    require_decay<Scalar>("SGD: momentum", options.momentum);
     if (options.momentum != 0) velocity_ = zeros_like(model);
   }
 
   [[nodiscard]] const SgdOptions& options() const { return options_; }
   [[nodiscard]] double learning_rate() const { return options_.learning_rate; }
   void set_learning_rate(double rate) {
-    require_learning_rate<Scalar>(rate);
+    require_learning_rate<Scalar>("SGD", rate);
     options_.learning_rate = rate;
   }
 

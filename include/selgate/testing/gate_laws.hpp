@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/gate/gate_bank.hpp>
+#include <selgate/testing/gate_layer.hpp>
 #include <selgate/testing/layer_laws.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -18,103 +19,12 @@ struct GateLawOptions {
 };
 
 struct HeadLawOptions {
-  Matrix<double> logits = {};  // num_logits x columns, rounded to float; empty: 5 columns of U(-1, 1)
+  Matrix<double> logits = {};  // num_logits x columns, as floats; empty: 5 columns of U(-1, 1)
   LayerLawOptions layer = {};
   Index max_support = 0;
 };
 
 namespace detail {
-
-/// The weights of a bank of gates as a layer, whose laws are then those of every layer. Row t n + e
-/// of y is w_t(e); a static gate gives every example the same, and has one input that nobody reads.
-template <class Gates>
-class GateLayer {
- public:
-  using Scalar = typename Gates::Scalar;
-  using S = Scalar;
-  using Gradient = typename Gates::Gradient;
-  struct Cache {
-    typename Gates::Cache gate;
-    GateOutput<S> weights, dweights;
-  };
-
-  GateLayer(Gates gates, Storage storage) : gates_(std::move(gates)), storage_(storage) {}
-
-  [[nodiscard]] const Gates& gates() const { return gates_; }
-  [[nodiscard]] Index in_features() const {
-    if constexpr (Gates::is_static) {
-      return 1;
-    } else {
-      return gates_.map().in_features();
-    }
-  }
-  [[nodiscard]] Index out_features() const { return gates_.num_tasks() * gates_.num_experts(); }
-
-  Cache make_cache(Index max_batch) const {
-    return {gates_.make_cache(max_batch), gates_.make_output(max_batch, storage_),
-            gates_.make_output(max_batch, storage_)};
-  }
-  Gradient make_gradient() const { return gates_.make_gradient(); }
-
-  void forward(const Context& context, const In<S>& x, Out<S> y, Cache& cache) const {
-    require_forward_shapes(*this, "gate", x, y);
-    gates_.forward(context, x, cache.weights, cache.gate);
-    for_each_weight(x.cols(), [&](Index row, Index b, Index e, Index column) {
-      y(row, b) = cache.weights.weight(e, column);
-    });
-  }
-  void backward(const Context& context, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
-                Gradient& gradient, Cache& cache) const {
-    require_backward_shapes(*this, "gate", x, y, dy, dx);
-    cache.dweights.zero_like(cache.weights);
-    for_each_weight(x.cols(), [&](Index row, Index b, Index e, Index column) {
-      if (cache.weights.weight(e, column) == S(0)) return;
-      S& dw = cache.dweights.weight_ref(e, column);
-      dw = Gates::is_static && b > 0 ? dw + dy(row, b) : dy(row, b);
-    });
-    gates_.backward(context, x, cache.weights, cache.dweights, dx, gradient, cache.gate);
-  }
-  auto regularization(const Context& context, const Cache& cache) const {
-    return gates_.regularization(context, cache.gate);
-  }
-  [[nodiscard]] Flops flops(Index batch, const Cache& cache) const {
-    Flops sum = gates_.flops(batch, cache.gate);
-    if (Gates::is_static) {
-      sum.backward += (cache.weights.to_dense().array() != S(0)).count() * (batch - 1);
-    }
-    return sum;
-  }
-  template <class F, class... M>
-  static void visit(F&& f, M&... m) {
-    Gates::visit(f, m.gates_...);
-  }
-
- private:
-  /// body(row of y, example, expert, column of the weights).
-  template <class Body>
-  void for_each_weight(Index batch, const Body& body) const {
-    const Index n = gates_.num_experts(), tasks = gates_.num_tasks();
-    for (Index b = 0; b < batch; ++b) {
-      for (Index row = 0; row < tasks * n; ++row) {
-        body(row, b, row % n, row / n + (Gates::is_static ? 0 : b * tasks));
-      }
-    }
-  }
-
-  Gates gates_;
-  Storage storage_;
-};
-
-/// make(scalar, rng) as a layer in one storage. One type, so that the laws are compiled once.
-template <class Make>
-struct MakeGateLayer {
-  const Make& make;
-  Storage storage;
-  template <class S>
-  auto operator()(S scalar, Rng& rng) const {
-    return GateLayer(make(scalar, rng), storage);
-  }
-};
 
 inline std::string storage_name(Storage storage) {
   return storage == Storage::dense ? "dense: " : "routing: ";
@@ -165,10 +75,11 @@ void check_weights(const GateOutput<S>& weights, bool sums_to_one, Index max_sup
     sum_error = std::max(sum_error, sums_to_one ? std::abs(excess) : excess);
     support = std::max(support, selected);
   }
-  const double rounding = 4 * static_cast<double>(w.rows()) *
-                          static_cast<double>(std::numeric_limits<S>::epsilon());
+  const double rounding =
+      4 * static_cast<double>(w.rows()) * static_cast<double>(std::numeric_limits<S>::epsilon());
   report.add("weights >= +0", positive, prefix);
-  report.add({sums_to_one ? "columns sum to 1" : "columns sum to at most 1", sum_error, rounding, prefix});
+  report.add(
+      {sums_to_one ? "columns sum to 1" : "columns sum to at most 1", sum_error, rounding, prefix});
   report.add("sparse support", max_support == 0 || support <= max_support,
              prefix + to_text(support) + " experts selected");
   if (weights.storage() == Storage::dense) return;
@@ -200,9 +111,10 @@ void check_storages(const Make& make, const GateLawOptions& options, const std::
                   scalar + ", " + storage_name(storage), report);
   }
   auto name = [&](Index i) { return scalar + ": entry " + to_text(i); };
-  report.compare<S>("routing = dense: weights", passes[1].y.reshaped(), passes[0].y.reshaped(), 0, name);
-  report.compare<S>("routing = dense: gradient", passes[1].derivatives(), passes[0].derivatives(), 0,
+  report.compare<S>("routing = dense: weights", passes[1].y.reshaped(), passes[0].y.reshaped(), 0,
                     name);
+  report.compare<S>("routing = dense: gradient", passes[1].derivatives(), passes[0].derivatives(),
+                    0, name);
 }
 
 /// The laws of a head that no layer can see: what it does with one column, and what it refuses.
@@ -242,28 +154,28 @@ void check_head_columns(const H& head, const Matrix<S>& logits, const LayerLawOp
   auto gradient = head.make_gradient();
   weights.begin(logits.cols());
   dweights.begin(logits.cols());
-  report.add("backward needs its forward", throws<state_error>("backward", [&] {
-               head.backward(context, logits, weights, dweights, 1, dlogits, gradient, cache);
-             }), scalar);
-  report.add("rows are checked", throws<shape_error>("rows of the logits", [&] {
-               const Matrix<S> more = Matrix<S>::Zero(logits.rows() + 1, logits.cols());
-               head.forward(context, more, weights, cache);
-             }), scalar);
+  auto backward = [&] {
+    head.backward(context, logits, weights, dweights, 1, dlogits, gradient, cache);
+  };
+  report.add("backward needs its forward", throws<state_error>("backward", backward), scalar);
+  const Matrix<S> more_rows = Matrix<S>::Zero(logits.rows() + 1, logits.cols());
+  auto forward = [&](const Matrix<S>& z) { head.forward(context, z, weights, cache); };
+  report.add("rows are checked",
+             throws<shape_error>("rows of the logits", [&] { forward(more_rows); }), scalar);
   const Index last = logits.cols() - 1;
   for (Index row = 0; row < logits.rows(); ++row) {
     Matrix<S> bad = logits;
     bad(row, last) = std::numeric_limits<S>::quiet_NaN();
     const std::string place = "row " + to_text(row) + ", column " + to_text(last);
-    const bool refused = throws<numeric_error>(
-        place, [&] { head.forward(context, bad, weights, cache); });
+    const bool refused = throws<numeric_error>(place, [&] { forward(bad); });
     report.add("NaN is refused", refused, scalar + ": " + place);
   }
 }
 
 }  // namespace detail
 
-/// Checks a gate, or a bank of gates (GateBank), of your own: every law of a layer on its weights in
-/// both storages, the laws of weights, and that both storages have the same bits in weights and
+/// Checks a gate, or a bank of gates (GateBank), of your own: every law of a layer on its weights
+/// in both storages, the laws of weights, and that both storages have the same bits in weights and
 /// gradient. make(scalar, rng) as in check_layer.
 template <class Make>
 LawReport check_gate(const Make& make, const GateLawOptions& options = {}) {
@@ -279,7 +191,7 @@ LawReport check_gate(const Make& make, const GateLawOptions& options = {}) {
 
 /// Checks every law of gate/head.hpp on a head of your own, at the given logits:
 ///
-///     check_head([](auto scalar, Rng&) { return MyHead<decltype(scalar)>({.num_experts = 5}); }, {});
+///     check_head([](auto scalar, Rng&) { return MyHead<decltype(scalar)>({.num_experts = 5}); });
 ///
 /// As a static bank with these logits it obeys the laws of a gate; and every column stands alone.
 template <class Make>

@@ -2,17 +2,15 @@
 #pragma once
 
 #include <selgate/mixture/multi_gate.hpp>
+#include <selgate/testing/bank_layer.hpp>
 #include <selgate/testing/gate_laws.hpp>
 
+#include <algorithm>
+#include <limits>
 #include <string>
 #include <type_traits>
-#include <utility>
 
 namespace selgate {
-
-struct BankLawOptions {
-  LayerLawOptions layer = {};
-};
 
 struct MixtureLawOptions {
   LayerLawOptions layer = {};
@@ -21,97 +19,6 @@ struct MixtureLawOptions {
 
 namespace detail {
 
-/// An expert bank as a layer: expert e writes rows e u .. e u + u - 1 of y for the examples that
-/// select it, and leaves the others 0. The first expert sees every example, the last one none, and
-/// those in between some (or, with `whole`, all).
-template <class Bank>
-class BankLayer {
- public:
-  using Scalar = typename Bank::Scalar;
-  using S = Scalar;
-  using Gradient = typename Bank::Gradient;
-  struct Cache {
-    typename Bank::Cache bank;
-    GateOutput<S> selected;
-    Dispatch dispatch;
-    ExpertBlocks<S> outputs, doutputs;
-  };
-
-  BankLayer(Bank bank, bool whole) : bank_(std::move(bank)), whole_(whole) {}
-
-  [[nodiscard]] Bank& bank() { return bank_; }
-  [[nodiscard]] Index in_features() const { return bank_.in_features(); }
-  [[nodiscard]] Index out_features() const { return bank_.num_experts() * bank_.out_features(); }
-  Cache make_cache(Index max_batch) const {
-    return {bank_.make_cache(max_batch),
-            GateOutput<S>(Storage::dense, bank_.num_experts(), max_batch),
-            Dispatch(bank_.num_experts()), {}, {}};
-  }
-  Gradient make_gradient() const { return bank_.make_gradient(); }
-
-  void forward(const Context& context, const In<S>& x, Out<S> y, Cache& cache) const {
-    require_forward_shapes(*this, "bank", x, y);
-    const Index n = bank_.num_experts(), u = bank_.out_features();
-    cache.selected.begin(x.cols());
-    for (Index b = 0; b < x.cols(); ++b) {
-      for (Index e = 0; e < n; ++e) {
-        const bool some = whole_ || (context.example(b) + e) % 3 != 0;
-        cache.selected.dense()(e, b) = S(e == 0 || (e < n - 1 && some) ? 1 : 0);
-      }
-    }
-    cache.dispatch.build(cache.selected, 1, x.cols(), false);
-    cache.outputs.layout(cache.dispatch, u);
-    bank_.forward(context, cache.dispatch, x, cache.outputs, cache.bank);
-    y.setZero();
-    for_each_column(cache.dispatch, [&](Index rank, Index j, Index row, Index b) {
-      y.block(row, b, u, 1) = cache.outputs.block(cache.dispatch, rank).col(j);
-    });
-  }
-  void backward(const Context& context, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
-                Gradient& gradient, Cache& cache) const {
-    require_backward_shapes(*this, "bank", x, y, dy, dx);
-    cache.doutputs.layout(cache.dispatch, bank_.out_features());
-    for_each_column(cache.dispatch, [&](Index rank, Index j, Index row, Index b) {
-      cache.doutputs.block(cache.dispatch, rank).col(j) = dy.block(row, b, bank_.out_features(), 1);
-    });
-    bank_.backward(context, cache.dispatch, x, cache.outputs, cache.doutputs, dx, gradient,
-                   cache.bank);
-  }
-  auto regularization(const Context& context, const Cache& cache) const {
-    return bank_.regularization(context, cache.dispatch, cache.bank);
-  }
-  [[nodiscard]] Flops flops(Index, const Cache& cache) const {
-    return bank_.flops(cache.dispatch, cache.bank);
-  }
-  template <class F, class... M>
-  static void visit(F&& f, M&... m) {
-    Bank::visit(f, m.bank_...);
-  }
-
- private:
-  /// body(rank, column of its block, row of y, example).
-  template <class Body>
-  void for_each_column(const Dispatch& dispatch, const Body& body) const {
-    for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
-      for (Index j = 0; j < dispatch.num_columns(rank); ++j) {
-        body(rank, j, dispatch.expert(rank) * bank_.out_features(), dispatch.example(rank, j));
-      }
-    }
-  }
-
-  Bank bank_;
-  bool whole_;
-};
-
-template <class Make>
-struct MakeBankLayer {
-  const Make& make;
-  bool whole;
-  template <class S>
-  auto operator()(S scalar, Rng& rng) const {
-    return BankLayer(make(scalar, rng), whole);
-  }
-};
 template <class Make>
 struct MakeMixture {
   const Make& make;
@@ -153,7 +60,8 @@ void check_threads(const LayerProbe<Make>& probe, const LayerPass<S>& expected,
     Context context = probe.context();
     context.executor = &executor;
     auto cache = layer.make_cache(probe.options().batch);
-    const auto result = probe.pass(layer, context, probe.template x<S>(), probe.template dy<S>(), cache);
+    const auto result =
+        probe.pass(layer, context, probe.template x<S>(), probe.template dy<S>(), cache);
     compare_passes("any number of threads", result, expected, 0, scalar, report);
   }
 }
@@ -182,7 +90,8 @@ LayerPass<S> pass_without_skipping(const M& mixture, const Context& context, con
   mixture.experts.forward(context, dispatch, x, outputs, bank_cache);
 
   LayerPass<S> result{Matrix<S>::Zero(tasks * u, batch), Matrix<S>::Zero(x.rows(), batch), {}};
-  const TaskWeights<S> task_weights{weights, tasks, std::remove_cvref_t<decltype(mixture.gates)>::is_static};
+  const TaskWeights<S> task_weights{weights, tasks,
+                                    std::remove_cvref_t<decltype(mixture.gates)>::is_static};
   for (Index e = 0; e < n; ++e) {
     const auto f = outputs.block(dispatch, e);
     auto df = doutputs.block(dispatch, e);
@@ -217,19 +126,21 @@ void check_skipping(const Make& make, const MixtureLawOptions& options, const st
   const Context& context = dense_probe.context();
 
   const LayerPass<S> expected = dense_probe.pass(mixture, context, x, dy, cache);
-  compare_passes("routing = dense", routing_probe.pass(routing, context, x, dy, routing_cache), expected,
-                 0, scalar, report);
+  compare_passes("routing = dense", routing_probe.pass(routing, context, x, dy, routing_cache),
+                 expected, 0, scalar, report);
   check_threads<S>(dense_probe, expected, scalar, report);
   check_threads<S>(routing_probe, expected, scalar, report);
-  const double rounding = 4 * static_cast<double>(std::numeric_limits<S>::epsilon()) *
-                          static_cast<double>(std::max({x.rows(), x.cols(), dy.rows(), mixture.num_experts()}));
+  const double rounding =
+      4 * static_cast<double>(std::numeric_limits<S>::epsilon()) *
+      static_cast<double>(std::max({x.rows(), x.cols(), dy.rows(), mixture.num_experts()}));
   Context eval = context;  // an expert that does not run adds no regularizer either
   eval.mode = Mode::eval;
   compare_passes("skipping = computing all", dense_probe.pass(mixture, eval, x, dy, cache),
                  pass_without_skipping<S>(mixture, eval, x, dy), rounding, scalar, report);
 
   IndexSet active(mixture.num_experts());
-  for (Index rank = 0; rank < cache.dispatch.num_active(); ++rank) active.insert(cache.dispatch.expert(rank));
+  const Dispatch& dispatch = cache.dispatch;
+  for (Index rank = 0; rank < dispatch.num_active(); ++rank) active.insert(dispatch.expert(rank));
   const Index inactive = mixture.num_experts() - active.size();
   report.add("experts are skipped", inactive >= options.min_inactive,
              scalar + ": " + to_text(inactive) + " inactive");
@@ -237,8 +148,9 @@ void check_skipping(const Make& make, const MixtureLawOptions& options, const st
     if (!active.contains(e)) poison(mixture.experts, e);
   }
   auto poisoned_cache = mixture.make_cache(x.cols());
-  compare_passes("inactive experts are never read", dense_probe.pass(mixture, context, x, dy, poisoned_cache),
-                 expected, 0, scalar, report);
+  compare_passes("inactive experts are never read",
+                 dense_probe.pass(mixture, context, x, dy, poisoned_cache), expected, 0, scalar,
+                 report);
 }
 
 }  // namespace detail
@@ -247,16 +159,18 @@ void check_skipping(const Make& make, const MixtureLawOptions& options, const st
 /// check_layer): as a layer, with experts that see all, some and no examples; with any number of
 /// threads; and that an expert without examples is never read.
 template <class Make>
-LawReport check_bank(const Make& make, const BankLawOptions& options = {}) {
+LawReport check_bank(const Make& make, const LayerLawOptions& options = {}) {
   static_assert(ExpertBank<std::invoke_result_t<const Make&, double, Rng&>>,
                 "make(scalar, rng) must return an ExpertBank, see selgate/mixture/expert_bank.hpp");
   LawReport report;
-  auto check = [&]<class S>(S, const detail::MakeBankLayer<Make>& make_layer, const std::string& name) {
-    const detail::LayerProbe<detail::MakeBankLayer<Make>> probe(make_layer, options.layer);
+  auto check = [&]<class S>(S, const detail::MakeBankLayer<Make>& make_layer,
+                            const std::string& name) {
+    const detail::LayerProbe<detail::MakeBankLayer<Make>> probe(make_layer, options);
     auto layer = probe.template layer<S>();
-    auto cache = layer.make_cache(options.layer.batch);
+    auto cache = layer.make_cache(options.batch);
     auto pass = [&] {
-      return probe.pass(layer, probe.context(), probe.template x<S>(), probe.template dy<S>(), cache);
+      return probe.pass(layer, probe.context(), probe.template x<S>(), probe.template dy<S>(),
+                        cache);
     };
     const auto expected = pass();
     detail::check_threads<S>(probe, expected, name, report);
@@ -267,7 +181,7 @@ LawReport check_bank(const Make& make, const BankLawOptions& options = {}) {
   for (const bool whole : {false, true}) {
     const detail::MakeBankLayer<Make> make_layer{make, whole};
     const std::string prefix = whole ? "all see all: " : "some see some: ";
-    detail::check_as_layer(make_layer, options.layer, prefix, report);
+    detail::check_as_layer(make_layer, options, prefix, report);
     check(double{}, make_layer, prefix + "double");
     check(float{}, make_layer, prefix + "float");
   }
@@ -276,7 +190,7 @@ LawReport check_bank(const Make& make, const BankLawOptions& options = {}) {
 
 /// Checks a mixture (MultiGateMixture) of your own gates and experts:
 ///
-///     check_mixture([](auto scalar, Rng& rng, Storage storage) { return MultiGateMixture(...); }, {});
+///     check_mixture([](auto scalar, Rng& rng, Storage storage) { return MultiGateMixture(...); });
 ///
 /// It is a layer in both storages, of the same bits; so are any number of threads; to skip experts
 /// changes nothing but rounding, and the skipped ones are never read.
