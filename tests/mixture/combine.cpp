@@ -11,22 +11,23 @@ using namespace selgate;
 
 namespace {
 
-constexpr Index n = 5, tasks = 2, units = 3;
+constexpr Index n = 5, tasks = 2;
 
 /// Weights of which about a third are not 0, expert outputs for all of them, and NaN for the others.
 template <class S>
 struct Example {
   GateOutput<S> weights;
   bool is_static;
-  Index batch;
+  Index batch, units;
   std::vector<Matrix<S>> f;  // per expert: units x batch
   Dispatch dispatch{n};
   ExpertBlocks<S> outputs, doutputs;
 
-  Example(Storage storage, bool of_static, Index examples, Rng& rng)
+  Example(Storage storage, bool of_static, Index examples, Index features, Rng& rng)
       : weights(storage, n, of_static ? tasks : tasks * examples),
         is_static(of_static),
-        batch(examples) {
+        batch(examples),
+        units(features) {
     const Index columns = is_static ? tasks : tasks * batch;
     weights.begin(columns);
     Matrix<S> w = uniform<S>(n, columns, rng);
@@ -54,6 +55,11 @@ struct Example {
     }
   }
   [[nodiscard]] TaskWeights<S> task_weights() const { return {weights, tasks, is_static}; }
+  [[nodiscard]] Terms<S> terms() const {
+    Terms<S> result;
+    result.build(task_weights(), dispatch);
+    return result;
+  }
   [[nodiscard]] S weight(Index e, Index t, Index b) const {
     return weights.weight(e, task_weights().column(t, b));
   }
@@ -67,31 +73,32 @@ TEMPLATE_TEST_CASE("combine: equals its definition, forward and backward", "", f
   const bool is_static = GENERATE(false, true);
   const Index batch = GENERATE(0, 1, 7, 150);
   const int threads = GENERATE(1, 3);
+  const Index units = GENERATE(3, 45);  // few for a lane an example, and many for lanes of units
   Rng rng(1);
-  Example<S> example(storage, is_static, batch, rng);
+  Example<S> example(storage, is_static, batch, units, rng);
   const Matrix<S> dy = uniform<S>(tasks * units, batch, rng);
   Executor executor(threads);
   Context context;
   context.executor = &executor;
 
   Matrix<S> y = Matrix<S>::Constant(tasks * units, batch, std::numeric_limits<S>::quiet_NaN());
-  combine<S>(context, example.dispatch, example.task_weights(), example.outputs, y);
+  Terms<S> terms = example.terms();
+  combine<S>(context, terms, example.outputs, y);
   GateOutput<S> dweights = example.weights;
   dweights.zero_like(example.weights);
-  combine_backward<S>(context, example.dispatch, example.task_weights(), example.outputs, dy,
-                      example.doutputs, dweights);
+  combine_backward<S>(context, terms, example.outputs, dy, example.doutputs, dweights);
 
   Matrix<S> expected_y = Matrix<S>::Zero(tasks * units, batch);
   Matrix<S> expected_dw = Matrix<S>::Zero(n, example.weights.num_columns());
   std::vector<Matrix<S>> df(n, Matrix<S>::Zero(units, batch));
-  Index terms = 0;
+  Index num_terms = 0;
   for (Index e = 0; e < n; ++e) {
     const auto at = static_cast<std::size_t>(e);
     for (Index t = 0; t < tasks; ++t) {
       for (Index b = 0; b < batch; ++b) {
         const S w = example.weight(e, t, b);
         if (w == S(0)) continue;
-        ++terms;
+        ++num_terms;
         expected_y.block(t * units, b, units, 1) += w * example.f[at].col(b);
         df[at].col(b) += w * dy.block(t * units, b, units, 1);
         expected_dw(e, example.task_weights().column(t, b)) +=
@@ -110,7 +117,7 @@ TEMPLATE_TEST_CASE("combine: equals its definition, forward and backward", "", f
       CHECK((block.col(j) - expected).cwiseAbs().maxCoeff() <= S(4 * tasks) * eps);
     }
   }
-  CHECK(num_terms(example.dispatch, example.task_weights()) == terms);
+  CHECK(terms.size() * (is_static ? batch : 1) == num_terms);
 }
 
 TEST_CASE("combine: a task does not see the experts of another") {
@@ -126,13 +133,13 @@ TEST_CASE("combine: a task does not see the experts of another") {
   outputs.block(dispatch, 0)(0, 0) = std::numeric_limits<double>::quiet_NaN();
   outputs.block(dispatch, 1)(0, 0) = 3;
   Matrix<double> y(2, 1);
-  const TaskWeights<double> task_weights{weights, 2, false};
-  combine<double>({}, dispatch, task_weights, outputs, y);
+  Terms<double> terms;
+  terms.build({weights, 2, false}, dispatch);
+  combine<double>({}, terms, outputs, y);
   CHECK((std::isnan(y(0, 0)) && y(1, 0) == 3));
   GateOutput<double> dweights = weights;
   dweights.zero_like(weights);
-  combine_backward<double>({}, dispatch, task_weights, outputs, Matrix<double>::Ones(2, 1), doutputs,
-                           dweights);
+  combine_backward<double>({}, terms, outputs, Matrix<double>::Ones(2, 1), doutputs, dweights);
   CHECK(dweights.dense()(1, 1) == 3);
   CHECK((dweights.dense()(0, 1) == 0 && dweights.dense()(1, 0) == 0));
 }

@@ -97,7 +97,7 @@ TEST_CASE("expert blocks: do not overlap, and lie stacked where all see all") {
   }
   CHECK(*places.rbegin() - *places.begin() + 1 == static_cast<std::ptrdiff_t>(places.size()));
   if (!dispatch.whole()) return;
-  auto stacked = blocks.stacked(dispatch, 1, 3);
+  auto stacked = blocks.run(dispatch, 1, 3);
   CHECK((stacked.rows() == 9 && stacked.cols() == 8));
   CHECK(&stacked(4, 5) == &blocks.block(dispatch, 2)(1, 5));
 }

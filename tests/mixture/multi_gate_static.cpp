@@ -138,10 +138,12 @@ TEST_CASE("mixture: says what does not fit") {
   auto cache = mixture.make_cache(4);
   auto gradient = mixture.make_gradient();
   const Matrix<float> x = Matrix<float>::Zero(4, 4), y = Matrix<float>::Zero(6, 4);
-  CHECK_THROWS_AS(
-      mixture.backward({}, x, y, y, not_wanted<float>(), gradient, cache), state_error);
-  CHECK_THROWS_WITH(mixture.backward({}, x, y, y, not_wanted<float>(), gradient, cache),
-                    ContainsSubstring("columns of backward"));
+  auto backward = [&] { mixture.backward({}, x, y, y, not_wanted<float>(), gradient, cache); };
+  CHECK_THROWS_AS(backward(), state_error);
+  CHECK_THROWS_WITH(backward(), "mixture: backward: expected a forward before it, got none");
+  Matrix<float> less(6, 3);
+  mixture.forward({}, x.leftCols(3), less, cache);
+  CHECK_THROWS_WITH(backward(), ContainsSubstring("columns of backward"));
   Matrix<float> more(6, 5);
   CHECK_THROWS_AS(mixture.forward({}, x, more, cache), shape_error);
 }

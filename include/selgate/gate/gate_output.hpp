@@ -75,6 +75,23 @@ class GateOutput {
     return routing_.weights(c)[static_cast<std::size_t>(found - experts.begin())];
   }
 
+  /// body(expert, weight) for the weights of column c that are not 0, experts in ascending order.
+  template <class Body>
+  void for_each_selected(Index c, const Body& body) const {
+    if (storage_ == Storage::dense) {
+      const S* w = values_.col(c).data();
+      for (Index e = 0; e < num_experts_; ++e) {
+        if (w[e] != S(0)) body(e, w[e]);
+      }
+    } else {
+      const auto experts = routing_.experts(c);
+      const auto weights = routing_.weights(c);
+      for (std::size_t i = 0; i < experts.size(); ++i) {
+        if (weights[i] != S(0)) body(Index{experts[i]}, weights[i]);
+      }
+    }
+  }
+
   /// A dense copy of either storage, for people and tests.
   [[nodiscard]] Matrix<S> to_dense() const {
     if (storage_ == Storage::dense) return dense();

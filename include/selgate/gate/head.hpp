@@ -28,7 +28,7 @@ using RowGroups = std::vector<RowGroup>;
 ///   forward   sets weights: >= 0, non-zero in the support alone; a column sums to 1 where
 ///             sums_to_one(), else to the expected mass <= 1. Dense and routing agree.
 ///   backward  ADDS to dlogits the derivative of sum(dweights .* weights) + scale * regularization,
-///             regularization only in training; reads dweights in the support alone.
+///             regularization only in training. dweights are 0 outside the support.
 ///   regularization  scale times the SUM over the columns of the last forward: the caller says what
 ///             a column weighs (Context::example_weight, or 1 for a static gate).
 ///   flops     of forward and backward, without the regularizers.

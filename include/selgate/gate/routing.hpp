@@ -45,9 +45,12 @@ class Routing {
 
   /// The entries of another routing with weight 0.
   void zero_like(const Routing& other) {
-    begin_ = other.begin_;
-    experts_ = other.experts_;
-    weights_.assign(other.weights_.size(), S(0));
+    begin_.resize(other.begin_.size());  // assignment would not grow geometrically
+    experts_.resize(other.experts_.size());
+    weights_.resize(other.weights_.size());
+    std::copy(other.begin_.begin(), other.begin_.end(), begin_.begin());
+    std::copy(other.experts_.begin(), other.experts_.end(), experts_.begin());
+    std::fill(weights_.begin(), weights_.end(), S(0));
   }
 
  private:

@@ -65,7 +65,8 @@ class DenseBank {
   };
 
   /// Throws config_error on a size below 1, or more weights than an Index counts.
-  DenseBank(const DenseBankOptions& options, Rng& rng) : options_(options), units(options.out_features) {
+  DenseBank(const DenseBankOptions& options, Rng& rng)
+      : options_(options), units(options.out_features) {
     require(options.in_features >= 1, "dense bank: in_features", ">= 1", options.in_features);
     require(options.out_features >= 1, "dense bank: out_features", ">= 1", options.out_features);
     require(options.num_experts >= 1, "dense bank: num_experts", ">= 1", options.num_experts);
@@ -95,20 +96,13 @@ class DenseBank {
     if (!dispatch.whole()) cache.x.layout(dispatch, in_features());
     for_each_run(context, dispatch, [&](Index rank, Index count) {
       const Index first = dispatch.expert(rank) * units, size = count * units;
-      auto set = [&](const In<S>& x_e, View<S> y) {
-        const auto b = bias.segment(options_.bias ? first : 0, options_.bias ? size : 0);
+      const auto b = bias.segment(options_.bias ? first : 0, options_.bias ? size : 0);
+      gather<S>(dispatch, rank, x, cache.x);
+      with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
+        View<S> y = outputs.run(dispatch, rank, count);
         forward_product<S>(weight.middleCols(first, size), b, x_e, y);
         activate(options_.activation, y);
-      };
-      if (dispatch.whole()) {
-        set(x, outputs.stacked(dispatch, rank, count));
-      } else if (dispatch.sees_all(rank)) {
-        set(x, outputs.block(dispatch, rank));
-      } else {
-        auto gathered = cache.x.block(dispatch, rank);
-        gather<S>(dispatch, rank, x, gathered);
-        set(gathered, outputs.block(dispatch, rank));
-      }
+      });
     });
   }
 
@@ -122,22 +116,18 @@ class DenseBank {
     if (gathers && wanted(dx)) cache.dx.layout(dispatch, in_features());
     for_each_run(context, dispatch, [&](Index rank, Index count) {
       const Index first = dispatch.expert(rank) * units, size = count * units;
-      auto add = [&](const In<S>& x_e, View<S> y, View<S> dpre) {
-        activation_gradient(options_.activation, y, dpre, dpre);
+      View<S> y = outputs.run(dispatch, rank, count), dpre = doutputs.run(dispatch, rank, count);
+      activation_gradient(options_.activation, y, dpre, dpre);
+      with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
         weight_gradient_product<S>(x_e, dpre, gradient.weight.middleCols(first, size));
-        if (options_.bias) gradient.bias.segment(first, size) += dpre.rowwise().sum();
-        if (gathers && wanted(dx)) {
-          auto dx_e = cache.dx.block(dispatch, rank);
-          dx_e.setZero();
-          input_gradient_product<S>(weight.middleCols(first, size), dpre, dx_e);
-        }
-      };
-      if (!gathers) {
-        add(x, outputs.stacked(dispatch, rank, count), doutputs.stacked(dispatch, rank, count));
-      } else if (dispatch.sees_all(rank)) {
-        add(x, outputs.block(dispatch, rank), doutputs.block(dispatch, rank));
-      } else {
-        add(cache.x.block(dispatch, rank), outputs.block(dispatch, rank), doutputs.block(dispatch, rank));
+      });
+      if (options_.bias) {
+        for (Index j = 0; j < dpre.cols(); ++j) gradient.bias.segment(first, size) += dpre.col(j);
+      }
+      if (gathers && wanted(dx)) {
+        auto dx_e = cache.dx.block(dispatch, rank);
+        dx_e.setZero();
+        input_gradient_product<S>(weight.middleCols(first, size), dpre, dx_e);
       }
     });
     if (!wanted(dx)) return;
@@ -148,10 +138,10 @@ class DenseBank {
     } else {
       detail::for_column_blocks(context.executor, dx.cols(), [&](Index begin, Index end) {
         for_each_run(Context{}, dispatch, [&](Index rank, Index count) {
-          const auto dpre = doutputs.stacked(dispatch, rank, count);
-          input_gradient_product<S>(
-              weight.middleCols(dispatch.expert(rank) * units, count * units),
-              dpre.middleCols(begin, end - begin), dx.middleCols(begin, end - begin));
+          const auto dpre = doutputs.run(dispatch, rank, count);
+          input_gradient_product<S>(weight.middleCols(dispatch.expert(rank) * units, count * units),
+                                    dpre.middleCols(begin, end - begin),
+                                    dx.middleCols(begin, end - begin));
         });
       });
     }
@@ -185,15 +175,16 @@ class DenseBank {
     return {m.weight.data() + e * m.units * m.weight.rows(), bias, m.weight.rows(), m.units};
   }
 
-  /// body(rank, count) for runs of consecutive experts, cut by shape alone: up to 256 rows where all
-  /// see everything, else one expert.
+  /// body(rank, count) for runs of consecutive experts, cut by shape alone: up to 256 rows where
+  /// all see everything, else one expert.
   template <class Body>
   void for_each_run(const Context& context, const Dispatch& dispatch, const Body& body) const {
     const Index most = dispatch.whole() ? std::max<Index>(1, 256 / units) : 1;
     const Index num_active = dispatch.num_active();
     auto end_of = [&](Index rank) {
       Index end = rank + 1;
-      while (end < num_active && end - rank < most && dispatch.expert(end) == dispatch.expert(end - 1) + 1) {
+      while (end < num_active && end - rank < most &&
+             dispatch.expert(end) == dispatch.expert(end - 1) + 1) {
         ++end;
       }
       return end;

@@ -15,7 +15,9 @@ class Dispatch {
  public:
   Dispatch() = default;
   explicit Dispatch(Index num_experts)
-      : count_(static_cast<std::size_t>(num_experts)), seen_(static_cast<std::size_t>(num_experts)) {
+      : count_(static_cast<std::size_t>(num_experts)),
+        rank_(static_cast<std::size_t>(num_experts)),
+        seen_(static_cast<std::size_t>(num_experts)) {
     active_.reserve(count_.size());
     begin_.reserve(count_.size() + 1);
   }
@@ -27,7 +29,8 @@ class Dispatch {
     batch_ = batch;
     std::fill(count_.begin(), count_.end(), 0);
     if (is_static) {
-      if (batch > 0) for_each_selected(weights, 0, num_tasks, [&](std::size_t e) { count_[e] = batch; });
+      auto select = [&](std::size_t e) { count_[e] = batch; };
+      if (batch > 0) for_each_selected(weights, 0, num_tasks, select);
     } else {
       for (Index b = 0; b < batch; ++b) {
         for_each_selected(weights, b, num_tasks, [&](std::size_t e) { ++count_[e]; });
@@ -38,6 +41,7 @@ class Dispatch {
     whole_ = true;
     for (std::size_t e = 0; e < count_.size(); ++e) {
       if (count_[e] == 0) continue;
+      rank_[e] = num_active();
       active_.push_back(static_cast<Index>(e));
       begin_.push_back(begin_.back() + count_[e]);
       whole_ = whole_ && count_[e] == batch;
@@ -45,7 +49,8 @@ class Dispatch {
     if (whole_) return;
     columns_.resize(static_cast<std::size_t>(begin_.back()));
     for (std::size_t rank = 0; rank < active_.size(); ++rank) {
-      count_[static_cast<std::size_t>(active_[rank])] = begin_[rank];  // from here on: where to write
+      // From here on: where to write.
+      count_[static_cast<std::size_t>(active_[rank])] = begin_[rank];
     }
     for (Index b = 0; b < batch; ++b) {
       for_each_selected(weights, b, num_tasks, [&](std::size_t e) {
@@ -57,6 +62,8 @@ class Dispatch {
   [[nodiscard]] Index batch() const { return batch_; }
   [[nodiscard]] Index num_active() const { return static_cast<Index>(active_.size()); }
   [[nodiscard]] Index expert(Index rank) const { return active_[static_cast<std::size_t>(rank)]; }
+  /// The rank of an active expert.
+  [[nodiscard]] Index rank(Index expert) const { return rank_[static_cast<std::size_t>(expert)]; }
   /// True where every active expert sees every example.
   [[nodiscard]] bool whole() const { return whole_; }
   [[nodiscard]] bool sees_all(Index rank) const { return num_columns(rank) == batch_; }
@@ -99,7 +106,7 @@ class Dispatch {
     }
   }
 
-  std::vector<Index> count_;         // per expert
+  std::vector<Index> count_, rank_;  // per expert
   std::vector<std::uint64_t> seen_;  // per expert: the last stamp
   std::uint64_t stamp_ = 0;
   std::vector<Index> active_, begin_{0}, columns_;
@@ -107,30 +114,51 @@ class Dispatch {
   bool whole_ = true;
 };
 
-/// One block of rows x num_columns(rank) for each active expert, in one buffer. Where the dispatch is
-/// whole they lie stacked, (num_active * rows) x batch: a column of all experts is contiguous.
+/// One block of rows x num_columns(rank) for each active expert, in one buffer. Where the dispatch
+/// is whole they lie stacked, (num_active * rows) x batch: a column of all experts is contiguous.
 /// Grows geometrically to the largest pass.
 template <class S>
 class ExpertBlocks {
  public:
   void layout(const Dispatch& dispatch, Index rows) {
     rows_ = rows;
-    const auto needed = static_cast<std::size_t>(dispatch.first(dispatch.num_active()) * rows);
-    if (buffer_.size() < needed) buffer_.resize(std::max(needed, buffer_.size() + buffer_.size() / 2));
+    num_vectors_ = dispatch.first(dispatch.num_active());
+    num_stacked_ = dispatch.whole() ? dispatch.num_active() : 0;
+    const auto needed = static_cast<std::size_t>(num_vectors_ * rows);
+    if (buffer_.size() >= needed) return;
+    buffer_.resize(std::max(needed, buffer_.size() + buffer_.size() / 2));
   }
   [[nodiscard]] View<S> block(const Dispatch& dispatch, Index rank) {
-    if (dispatch.whole()) return stacked(dispatch, rank, 1);
-    return {buffer_.data() + dispatch.first(rank) * rows_, rows_, dispatch.num_columns(rank),
-            Eigen::OuterStride<>(rows_)};
+    return run(dispatch, rank, 1);
   }
-  /// Blocks of consecutive ranks as one; for a whole dispatch.
-  [[nodiscard]] View<S> stacked(const Dispatch& dispatch, Index rank, Index num_ranks) {
+  /// The blocks of consecutive ranks as one; more than one only for a whole dispatch.
+  [[nodiscard]] View<S> run(const Dispatch& dispatch, Index rank, Index num_ranks) {
+    if (!dispatch.whole()) {
+      return {buffer_.data() + dispatch.first(rank) * rows_, rows_, dispatch.num_columns(rank),
+              Eigen::OuterStride<>(rows_)};
+    }
     return {buffer_.data() + rank * rows_, num_ranks * rows_, dispatch.batch(),
             Eigen::OuterStride<>(dispatch.num_active() * rows_)};
   }
 
+  [[nodiscard]] Index rows() const { return rows_; }
+  void set_zero() { std::fill_n(buffer_.begin(), num_vectors_ * rows_, S(0)); }
+  /// One output of one expert, rows() long, in the order in which they lie.
+  [[nodiscard]] S* vector(Index place) { return buffer_.data() + place * rows_; }
+  [[nodiscard]] const S* vector(Index place) const { return buffer_.data() + place * rows_; }
+  /// All active experts' outputs of examples first .. first + count - 1; for a whole dispatch.
+  [[nodiscard]] View<S> stacked(Index first, Index count) {
+    const Index rows = stacked_rows();
+    return {vector(first * num_stacked_), rows, count, Eigen::OuterStride<>(rows)};
+  }
+  [[nodiscard]] View<const S> stacked(Index first, Index count) const {
+    const Index rows = stacked_rows();
+    return {vector(first * num_stacked_), rows, count, Eigen::OuterStride<>(rows)};
+  }
+  [[nodiscard]] Index stacked_rows() const { return num_stacked_ * rows_; }
+
  private:
-  Index rows_ = 0;
+  Index rows_ = 0, num_vectors_ = 0, num_stacked_ = 0;
   std::vector<S> buffer_;
 };
 

@@ -32,10 +32,23 @@ concept ExpertBank =
       { bank.flops(dispatch, std::as_const(cache)) } -> std::same_as<Flops>;
     };
 
-/// The columns of x that an expert sees, side by side: x_e(:, j) = x(:, example(rank, j)).
+/// body(x_e), where the columns of x_e are the examples that an expert sees: x itself where it sees
+/// all, else its block of `gathered`.
+template <class S, class Body>
+void with_seen(const Dispatch& dispatch, Index rank, const In<S>& x, ExpertBlocks<S>& gathered,
+               const Body& body) {
+  if (dispatch.sees_all(rank)) {
+    body(x);
+  } else {
+    body(In<S>(gathered.block(dispatch, rank)));
+  }
+}
+/// Fills that block: x_e(:, j) = x(:, example(rank, j)).
 template <class S>
-void gather(const Dispatch& dispatch, Index rank, const In<S>& x, View<S> gathered) {
-  for (Index j = 0; j < gathered.cols(); ++j) gathered.col(j) = x.col(dispatch.example(rank, j));
+void gather(const Dispatch& dispatch, Index rank, const In<S>& x, ExpertBlocks<S>& gathered) {
+  if (dispatch.sees_all(rank)) return;
+  auto x_e = gathered.block(dispatch, rank);
+  for (Index j = 0; j < x_e.cols(); ++j) x_e.col(j) = x.col(dispatch.example(rank, j));
 }
 /// dx(:, example(rank, j)) += dx_e(:, j).
 template <class S>

@@ -28,8 +28,9 @@ class ListBank {
   };
   struct Cache {
     std::vector<typename E::Cache> experts;
-    ExpertBlocks<S> x, dx;                   // gathered
-    std::vector<std::vector<Index>> examples;  // of each expert, where the batch is a selection itself
+    ExpertBlocks<S> x, dx;  // gathered
+    /// Of each expert, where the batch is a selection itself.
+    std::vector<std::vector<Index>> examples;
   };
 
   /// Throws config_error for an empty list, shape_error naming the expert for sizes that differ.
@@ -69,14 +70,11 @@ class ListBank {
     run_blocks(context.executor, dispatch.num_active(), [&](Index rank) {
       const Index e = dispatch.expert(rank);
       const Context inner = context_of(context, dispatch, rank, cache);
-      auto y = outputs.block(dispatch, rank);
-      if (dispatch.sees_all(rank)) {
-        expert(e).forward(inner, x, y, cache.experts[static_cast<std::size_t>(e)]);
-      } else {
-        auto gathered = cache.x.block(dispatch, rank);
-        gather<S>(dispatch, rank, x, gathered);
-        expert(e).forward(inner, gathered, y, cache.experts[static_cast<std::size_t>(e)]);
-      }
+      gather<S>(dispatch, rank, x, cache.x);
+      with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
+        expert(e).forward(inner, x_e, outputs.block(dispatch, rank),
+                          cache.experts[static_cast<std::size_t>(e)]);
+      });
     });
   }
 
@@ -90,27 +88,24 @@ class ListBank {
     run_blocks(context.executor, dispatch.num_active(), [&](Index rank) {
       const Index e = dispatch.expert(rank);
       const Context inner = context_of(context, dispatch, rank, cache);
-      auto run = [&](const In<S>& x_e, Out<S> dx_e) {
-        expert(e).backward(inner, x_e, outputs.block(dispatch, rank), doutputs.block(dispatch, rank),
-                           dx_e, gradient.expert(e), cache.experts[static_cast<std::size_t>(e)]);
-      };
-      auto run_on = [&](const In<S>& x_e) {
-        if (wanted(dx)) {
-          auto dx_e = cache.dx.block(dispatch, rank);
-          dx_e.setZero();
-          run(x_e, dx_e);
-        } else {
-          run(x_e, not_wanted<S>());
+      with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
+        auto run = [&](Out<S> dx_e) {
+          expert(e).backward(inner, x_e, outputs.block(dispatch, rank),
+                             doutputs.block(dispatch, rank), dx_e, gradient.expert(e),
+                             cache.experts[static_cast<std::size_t>(e)]);
+        };
+        if (!wanted(dx)) {
+          run(not_wanted<S>());
+          return;
         }
-      };
-      if (dispatch.sees_all(rank)) {
-        run_on(x);
-      } else {
-        run_on(cache.x.block(dispatch, rank));
-      }
+        auto dx_e = cache.dx.block(dispatch, rank);
+        dx_e.setZero();
+        run(dx_e);
+      });
     });
     if (!wanted(dx)) return;
-    for (Index rank = 0; rank < dispatch.num_active(); ++rank) {  // in order: same bits on any threads
+    for (Index rank = 0; rank < dispatch.num_active();
+         ++rank) {  // in order: same bits on any threads
       scatter_add<S>(dispatch, rank, cache.dx.block(dispatch, rank), dx);
     }
   }
@@ -129,7 +124,8 @@ class ListBank {
     Flops sum;
     for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
       const Index e = dispatch.expert(rank);
-      sum += expert(e).flops(dispatch.num_columns(rank), cache.experts[static_cast<std::size_t>(e)]);
+      sum +=
+          expert(e).flops(dispatch.num_columns(rank), cache.experts[static_cast<std::size_t>(e)]);
       sum.input_gradient += in_features() * dispatch.num_columns(rank);  // scatter_add
     }
     return sum;
@@ -150,7 +146,8 @@ class ListBank {
   }
 
   /// What an expert's passes are told: who its columns are. It runs in one thread.
-  static Context context_of(const Context& context, const Dispatch& dispatch, Index rank, Cache& cache) {
+  static Context context_of(const Context& context, const Dispatch& dispatch, Index rank,
+                            Cache& cache) {
     Context inner = context;
     inner.executor = nullptr;
     if (dispatch.sees_all(rank)) return inner;

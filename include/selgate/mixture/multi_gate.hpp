@@ -33,10 +33,12 @@ class MultiGateMixture {
     }
   };
   struct Cache {
+    Index columns = -1;  // of the last forward
     typename Bank::Cache bank;
     typename Gates::Cache gate;
     GateOutput<S> weights, dweights;  // n x (T B), or n x T of static gates
     Dispatch dispatch;
+    Terms<S> terms;
     ExpertBlocks<S> outputs, doutputs;
   };
 
@@ -63,6 +65,7 @@ class MultiGateMixture {
             .weights = gates.make_output(max_batch, storage_),
             .dweights = gates.make_output(max_batch, storage_),
             .dispatch = Dispatch(num_experts()),
+            .terms = {},
             .outputs = {},
             .doutputs = {}};
   }
@@ -70,21 +73,23 @@ class MultiGateMixture {
 
   void forward(const Context& context, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "mixture", x, y);
+    cache.columns = -1;  // until the last expert is done
     gates.forward(context, x, cache.weights, cache.gate);
     cache.dispatch.build(cache.weights, num_tasks(), x.cols(), Gates::is_static);
     cache.outputs.layout(cache.dispatch, task_features());
     experts.forward(context, cache.dispatch, x, cache.outputs, cache.bank);
-    combine<S>(context, cache.dispatch, task_weights(cache), cache.outputs, y);
+    cache.terms.build(task_weights(cache), cache.dispatch);
+    combine<S>(context, cache.terms, cache.outputs, y);
+    cache.columns = x.cols();
   }
 
   void backward(const Context& context, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
                 Gradient& gradient, Cache& cache) const {
     require_backward_shapes(*this, "mixture", x, y, dy, dx);
-    require_same_batch("mixture", cache.dispatch.batch(), x.cols());
+    require_same_batch("mixture", cache.columns, x.cols());
     cache.doutputs.layout(cache.dispatch, task_features());
     cache.dweights.zero_like(cache.weights);
-    combine_backward<S>(context, cache.dispatch, task_weights(cache), cache.outputs, dy, cache.doutputs,
-                        cache.dweights);
+    combine_backward<S>(context, cache.terms, cache.outputs, dy, cache.doutputs, cache.dweights);
     experts.backward(context, cache.dispatch, x, cache.outputs, cache.doutputs, dx, gradient.experts,
                      cache.bank);
     gates.backward(context, x, cache.weights, cache.dweights, dx, gradient.gates, cache.gate);
@@ -97,9 +102,11 @@ class MultiGateMixture {
 
   /// What ran in the last forward, and what its backward runs (regularizers not counted).
   [[nodiscard]] Flops flops(Index batch, const Cache& cache) const {
-    const std::int64_t terms = num_terms(cache.dispatch, task_weights(cache)) * task_features();
+    const std::int64_t terms = cache.terms.size();
+    const std::int64_t units = terms * (Gates::is_static ? batch : 1) * task_features();
+    const std::int64_t sums = Gates::is_static ? detail::num_column_blocks(batch) - 1 : 0;
     return gates.flops(batch, cache.gate) + experts.flops(cache.dispatch, cache.bank) +
-           Flops{.forward = 2 * terms, .backward = 4 * terms};
+           Flops{.forward = 2 * units, .backward = 4 * units + sums * terms};
   }
 
   /// The weights of the last forward as the combination read them.

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/math/kernel/lanes.hpp>
+#include <selgate/mixture/dispatch.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace selgate {
+
+/// The weights of num_tasks gates as a mixture reads them: task t of example b is column b T + t,
+/// or column t of a static bank.
+template <class S>
+struct TaskWeights {
+  const GateOutput<S>& weights;
+  Index num_tasks;
+  bool is_static;
+  [[nodiscard]] Index column(Index t, Index b) const { return is_static ? t : b * num_tasks + t; }
+};
+
+/// A weight that is not 0, and where the expert's output for that example is in the blocks; for a
+/// static gate, where it is among the outputs of any example.
+template <class S>
+struct Term {
+  Index place;
+  std::int32_t expert;
+  S weight;
+};
+
+/// What a mixture adds up: the terms of each column of the weights, experts in ascending order.
+/// Grows geometrically to the largest pass.
+template <class S>
+class Terms {
+ public:
+  using Element = typename kernel::Lanes<S>::Element;
+
+  void build(const TaskWeights<S>& w, const Dispatch& dispatch) {
+    is_static_ = w.is_static;
+    num_tasks_ = w.num_tasks;
+    num_active_ = dispatch.num_active();
+    terms_.clear();
+    begin_.assign(1, 0);
+    next_.resize(static_cast<std::size_t>(num_active_));  // assign would not grow geometrically
+    std::fill(next_.begin(), next_.end(), 0);
+    const Index columns = dispatch.batch() == 0 ? 0 : w.weights.num_columns();
+    for (Index c = 0; c < columns; ++c) {
+      const Index b = is_static_ ? 0 : c / num_tasks_;
+      w.weights.for_each_selected(c, [&](Index expert, const S& weight) {
+        const Index place = place_of(dispatch, dispatch.rank(expert), b);
+        terms_.push_back({place, static_cast<std::int32_t>(expert), weight});
+      });
+      begin_.push_back(size());
+    }
+  }
+
+  [[nodiscard]] bool is_static() const { return is_static_; }
+  [[nodiscard]] Index num_tasks() const { return num_tasks_; }
+  [[nodiscard]] Index num_columns() const { return static_cast<Index>(begin_.size()) - 1; }
+  [[nodiscard]] Index size() const { return static_cast<Index>(terms_.size()); }
+
+  /// Terms of column c are first(c) .. first(c + 1) - 1.
+  [[nodiscard]] Index first(Index c) const { return begin_[static_cast<std::size_t>(c)]; }
+  [[nodiscard]] std::span<const Term<S>> column(Index c) const {
+    return std::span(terms_).subspan(static_cast<std::size_t>(first(c)),
+                                     static_cast<std::size_t>(first(c + 1) - first(c)));
+  }
+  /// The column of task t of example b, whose places count from base(b).
+  [[nodiscard]] Index column_of(Index t, Index b) const {
+    return is_static_ ? t : b * num_tasks_ + t;
+  }
+  [[nodiscard]] Index base(Index b) const { return is_static_ ? b * num_active_ : 0; }
+
+  /// Room for the derivatives by a static gate's terms, in lanes, so many times over; all 0.
+  [[nodiscard]] Element* derivatives(Index copies) {
+    derivatives_.resize(static_cast<std::size_t>(copies * size()));
+    std::fill(derivatives_.begin(), derivatives_.end(), Element{});
+    return derivatives_.data();
+  }
+
+ private:
+  Index place_of(const Dispatch& dispatch, Index rank, Index b) {
+    if (is_static_) return rank;
+    if (dispatch.whole()) return b * num_active_ + rank;
+    if (dispatch.sees_all(rank)) return dispatch.first(rank) + b;
+    Index& at = next_[static_cast<std::size_t>(rank)];  // examples come in ascending order
+    while (dispatch.columns(rank)[static_cast<std::size_t>(at)] != b) ++at;
+    return dispatch.first(rank) + at;
+  }
+
+  bool is_static_ = false;
+  Index num_tasks_ = 1, num_active_ = 0;
+  std::vector<Term<S>> terms_;
+  std::vector<Index> begin_ = {0};
+  std::vector<Index> next_;  // scratch of build: a cursor a rank
+  std::vector<Element> derivatives_;
+};
+
+}  // namespace selgate
