@@ -1,67 +1,61 @@
 // SPDX-License-Identifier: MIT
-// What a gate costs per example, in time and in floating-point operations: forward and backward of
-// per-example gates, p = 128 features, k = 2. `converged` has every bit binary, so that DSelect-k
-// looks at k codes and not at n.
+// Gates alone, all weights written out: how cost grows with experts, selectors, features and batch.
 
-#include <selgate/gate/gate.hpp>
+#include "gate_kind.hpp"
+#include "gate_work.hpp"
 
-#include <benchmark/benchmark.h>
-
-namespace selgate {
+namespace selgate::benchmarks {
 namespace {
 
-constexpr Index features = 128;
+struct Size {
+  Index n, k, p, batch;
+};
 
-template <class G>
-void forward_backward(benchmark::State& state, const typename GateBank<Dense<float>, G>::Options& options,
-                      Storage storage) {
-  const Index batch = state.range(1);
-  Rng rng(1);
-  const Gate<Dense<float>, G> gate(options, rng);
-  const Matrix<float> x = uniform<float>(features, batch, rng);
-  Matrix<float> dx = Matrix<float>::Zero(features, batch);
-  auto cache = gate.make_cache(batch);
-  auto weights = gate.make_output(batch, storage);
-  auto dweights = weights;
-  auto gradient = gate.make_gradient();
-  const Context context = training(batch);
-  for (auto _ : state) {
-    gate.forward(context, x, weights, cache);
-    dweights.zero_like(weights);
-    gate.backward(context, x, weights, dweights, dx, gradient, cache);
-    benchmark::DoNotOptimize(dx.data());
+/// A static gate reads no features and has one column of weights, whatever p and B.
+template <class Map, class Head>
+void add_gate(const Size& size, const char* suffix) {
+  for (const Passes passes : {Passes::forward, Passes::forward_backward}) {
+    const auto name = std::string("gate_") + text(passes) + '_' + Kind<Head>::name + suffix;
+    add_case(
+        CaseName(name).with("n", size.n).with("k", size.k).with("p", size.p).with("B", size.batch),
+        [=] {
+          constexpr bool is_static = !Layer<Map>;
+          Rng rng(1);
+          Gate<Map, Head> gate(Kind<Head>::options(is_static ? 0 : size.p, size.n, size.k), rng);
+          return GateWork(std::move(gate), size.p, size.batch, Storage::dense, passes, rng);
+        });
   }
-  state.SetItemsProcessed(state.iterations() * batch);
-  state.counters["FLOP/example"] =
-      static_cast<double>(gate.flops(batch, cache).total()) / static_cast<double>(batch);
 }
 
-void softmax(benchmark::State& state) {
-  forward_backward<SoftmaxHead<float>>(
-      state, {.in_features = features, .num_experts = state.range(0)}, Storage::dense);
+template <class Head>
+void add_gates(const Size& size) {
+  add_gate<Dense<float>, Head>(size, "");
+  if (size.batch == 1) add_gate<StaticMap<float>, Head>(size, "_static");
 }
-void top_k(benchmark::State& state) {
-  forward_backward<TopKHead<float>>(
-      state, {.in_features = features, .num_experts = state.range(0), .k = 2}, Storage::routing);
-}
-void dselect_k(benchmark::State& state) {
-  forward_backward<DSelectKHead<float>>(
-      state, {.in_features = features, .num_experts = state.range(0), .k = 2, .gamma = 100}, Storage::dense);
-}
-void dselect_k_converged(benchmark::State& state) {
-  forward_backward<DSelectKHead<float>>(state,
-                                        {.in_features = features, .num_experts = state.range(0), .k = 2,
-                                         .gamma = 1e-4, .code_range = 1e4},
-                                        Storage::routing);
-}
-
-void sizes(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgNames({"n", "B"})->ArgsProduct({{8, 64, 1024}, {1, 256}});
-}
-BENCHMARK(softmax)->Apply(sizes);
-BENCHMARK(top_k)->Apply(sizes);
-BENCHMARK(dselect_k)->Apply(sizes);
-BENCHMARK(dselect_k_converged)->Apply(sizes)->ArgsProduct({{1 << 20}, {256}});
 
 }  // namespace
-}  // namespace selgate
+
+void add_gate_cases() {
+  std::vector<Size> sizes;
+  for (const Index n : {8, 64, 1024}) {
+    for (const Index batch : {1, 256, 1024}) sizes.push_back({n, 2, 128, batch});
+  }
+  sizes.insert(sizes.end(), {{4096, 2, 128, 1},
+                             {4096, 2, 128, 256},
+                             {Index{1} << 16, 2, 128, 32},
+                             {Index{1} << 20, 2, 128, 1},
+                             {64, 2, 32, 256},
+                             {64, 2, 256, 256}});
+  for (const Size& size : sizes) {
+    add_gates<SoftmaxHead<float>>({size.n, 1, size.p, size.batch});
+    add_gates<TopKHead<float>>(size);
+    add_gates<DSelectKHead<float>>(size);
+  }
+  for (const Index k : {1, 4}) {
+    add_gates<TopKHead<float>>({64, k, 128, 256});
+    add_gates<DSelectKHead<float>>({64, k, 128, 256});
+  }
+  add_gates<DSelectKHead<float>>({100, 2, 128, 256});  // spare codes, so the penalty as well
+}
+
+}  // namespace selgate::benchmarks
