@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "check.hpp"
-
 #include "check_model.hpp"
 
 #include <selgate/io/file.hpp>
@@ -40,8 +39,7 @@ std::string one_line(const std::string& text) {
 
 }  // namespace
 
-CaseResult check_case(const nlohmann::json& json, const std::string& file_name,
-                      Storage storage) {
+CaseResult check_case(const nlohmann::json& json, const std::string& file_name, Storage storage) {
   const JsonField file(json, file_name);
   CaseResult result{file.at("case").text(), {}};
   const bool is_model =

@@ -51,8 +51,8 @@ std::size_t count(const F& f) {
   return allocations - before;
 }
 
-/// Steps of every kind of batch, after one to warm up. The learning rate is so small that gates go on
-/// selecting what they did: buffers grow (geometrically) to the largest selection.
+/// Steps of every kind of batch, after one to warm up. The learning rate is so small that gates go
+/// on selecting what they did: buffers grow (geometrically) to the largest selection.
 template <class Model, template <class> class Optimizer, class Options>
 std::size_t allocations_of_training(Model model, const Options& options) {
   using S = typename Model::Scalar;
@@ -81,8 +81,8 @@ constexpr Index units = 16;
 
 template <class S>
 DenseBank<S> dense_bank(Rng& rng) {
-  return DenseBank<S>(
-      {.in_features = features, .out_features = units, .num_experts = experts}, rng);
+  return DenseBank<S>({.in_features = features, .out_features = units, .num_experts = experts},
+                      rng);
 }
 template <class S>
 ListBank<Dense<S>> list_bank(Rng& rng) {
@@ -109,7 +109,10 @@ void check(const typename Head::Options& options, const Bank& bank) {
 
 TEST_CASE("allocation: the counter counts") {
   CHECK(count([] { delete new int(1); }) == 1);
-  CHECK(count([] { Matrix<float> m(30, 30); m.setZero(); }) == 1);
+  CHECK(count([] {
+          Matrix<float> m(30, 30);
+          m.setZero();
+        }) == 1);
 }
 
 // Heads, maps and banks know nothing of each other: each is here at least once, not each pair.

@@ -81,8 +81,9 @@ TEST_CASE("error: io_error keeps errno and says what the system says") {
 
 TEST_CASE("error: data_error says file, place, what was expected and what found") {
   const data_error e("ratings.dat", "line 3, column 9", "rating", "an integer 1..5", "\"6\"");
-  CHECK(e.what() ==
-        std::string("ratings.dat: line 3, column 9: rating: expected an integer 1..5, found \"6\""));
+  CHECK(
+      e.what() ==
+      std::string("ratings.dat: line 3, column 9: rating: expected an integer 1..5, found \"6\""));
   CHECK(e.file() == "ratings.dat");
   CHECK(e.place() == "line 3, column 9");
   CHECK(e.expected() == "an integer 1..5");

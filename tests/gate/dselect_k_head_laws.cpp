@@ -53,6 +53,7 @@ TEST_CASE("DSelect-k head: laws") {
   Rng rng(static_cast<std::uint64_t>(n));
   for (const Index k : {Index{1}, std::min<Index>(2, n), n}) {
     for (const Variant& variant : variants) {
+      if (is_power_of_two(n) && &variant != variants) continue;  // no spare codes to differ in
       Matrix<double> logits = draw_logits(regime, k, num_bits(n), variant.gamma, 4, rng);
       if (variant.spare_codes == SpareCodes::renormalise && n > 1) {
         // The highest bit leans to 0, so that every selector has mass to renormalise.

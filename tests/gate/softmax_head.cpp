@@ -45,18 +45,32 @@ TEMPLATE_TEST_CASE("softmax head: a logit of -inf is out, exactly", "", float, d
   if (storage == Storage::routing) CHECK(all.weights.routing().num_entries() == 3);
 }
 
+TEMPLATE_TEST_CASE("softmax head: what a routing leaves out does not change a bit", "", float,
+                   double) {
+  using S = TestType;
+  const SoftmaxHead<S> head({.num_experts = 40});
+  Rng rng(1);
+  Matrix<S> z = uniform<S>(40, 20, rng);
+  const Matrix<S> dw = uniform<S>(40, 20, rng);
+  for (Index c = 1; c < 20; ++c) z((7 * c) % 40, c) = -std::numeric_limits<S>::infinity();
+  const auto dense = pass(head, z, dw), sparse = pass(head, z, dw, {.storage = Storage::routing});
+  CHECK(sparse.weights.routing().num_entries() == 20 * 39 + 1);
+  CHECK(sparse.w == dense.w);
+  CHECK(sparse.dlogits == dense.dlogits);
+}
+
 TEMPLATE_TEST_CASE("softmax head: the largest logits there are", "", float, double) {
   using S = TestType;
   const S huge = (std::numeric_limits<S>::max)();
-  const auto result = pass(SoftmaxHead<S>({.num_experts = 3}), column<S>({-huge, huge, 0}),
-                           column<S>({1, 2, 3}));
+  const auto result =
+      pass(SoftmaxHead<S>({.num_experts = 3}), column<S>({-huge, huge, 0}), column<S>({1, 2, 3}));
   CHECK(result.w == column<S>({0, 1, 0}));
   CHECK(result.dlogits.isZero(0));
 }
 
 TEST_CASE("softmax head: an empty batch") {
-  const auto result = pass(SoftmaxHead<double>({.num_experts = 3}), Matrix<double>(3, 0),
-                           Matrix<double>(3, 0));
+  const auto result =
+      pass(SoftmaxHead<double>({.num_experts = 3}), Matrix<double>(3, 0), Matrix<double>(3, 0));
   CHECK((result.w.rows() == 3 && result.w.cols() == 0));
 }
 
@@ -65,13 +79,15 @@ TEST_CASE("softmax head: says what is wrong with a logit") {
   const double inf = std::numeric_limits<double>::infinity();
   Matrix<double> z = Matrix<double>::Zero(2, 3);
   z(1, 2) = inf;
-  CHECK_THROWS_WITH(weights_of(head, z), "softmax gate: logit in row 1, column 2: expected a finite "
-                                         "number or -inf, got inf");
+  CHECK_THROWS_WITH(weights_of(head, z),
+                    "softmax gate: logit in row 1, column 2: expected a finite "
+                    "number or -inf, got inf");
   CHECK_THROWS_AS(weights_of(head, z), numeric_error);
   z(1, 2) = -inf;
   z(0, 2) = -inf;
-  CHECK_THROWS_WITH(weights_of(head, z), "softmax gate: logits of column 2: expected a finite "
-                                         "largest logit, got none");
+  CHECK_THROWS_WITH(weights_of(head, z),
+                    "softmax gate: logits of column 2: expected a finite "
+                    "largest logit, got none");
 }
 
 TEST_CASE("softmax head: rejects options out of range") {

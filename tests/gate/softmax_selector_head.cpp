@@ -29,9 +29,10 @@ LawReport check(const SoftmaxSelectorOptions& options, bool hardened, const Head
 
 TEST_CASE("softmax-selector head: laws") {
   const Index n = GENERATE(range(1, 10), values({16, 17, 32, 33}));
-  const double temperature = GENERATE(1.0, 0.5);
+  const bool hardened = GENERATE(false, true);
   for (const Index k : {Index{1}, std::min<Index>(2, n), n}) {
-    for (const bool hardened : {false, true}) {
+    for (const double temperature : {1.0, 0.5}) {
+      if (k == n && temperature != 1) continue;  // as with fewer, at the highest cost
       const LawReport report =
           check({.num_experts = n,
                  .k = k,

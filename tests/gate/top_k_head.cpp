@@ -127,6 +127,45 @@ TEST_CASE("top-k head: another k at inference") {
   CHECK(head.k() == 2);
 }
 
+TEST_CASE("top-k head: a cache serves any k, and backward the k of its forward") {
+  const TopKOrder order = GENERATE(TopKOrder::softmax_of_kept, TopKOrder::kept_of_softmax);
+  TopKHead<double> head({.num_experts = 6, .k = 2, .order = order});
+  Rng rng(1);
+  const Matrix<double> z = uniform<double>(6, 5, rng), dw = uniform<double>(6, 5, rng);
+  auto cache = head.make_cache(5);
+  auto gradient = head.make_gradient();
+  for (const Index k : {5, 1, 6}) {
+    const auto expected = pass(TopKHead<double>({.num_experts = 6, .k = k, .order = order}), z, dw);
+    GateOutput<double> weights(Storage::dense, 6, 5), dweights = weights;
+    Matrix<double> dlogits = Matrix<double>::Zero(6, 5);
+    head.set_k(k);
+    head.forward({}, z, weights, cache);
+    CHECK(weights.to_dense() == expected.w);
+    dweights.zero_like(weights);
+    dweights.dense() = (expected.w.array() != 0).select(dw, 0);
+    head.set_k(3);
+    head.backward({}, z, weights, dweights, 1, dlogits, gradient, cache);
+    CHECK(dlogits == expected.dlogits);
+  }
+}
+
+TEMPLATE_TEST_CASE("top-k head: kept logits of -inf leave both storages the same bits", "", float,
+                   double) {
+  using S = TestType;
+  const TopKOrder order = GENERATE(TopKOrder::softmax_of_kept, TopKOrder::kept_of_softmax);
+  Rng rng(1);
+  Matrix<S> z = uniform<S>(40, 20, rng);
+  const Matrix<S> dw = uniform<S>(40, 20, rng);
+  for (Index c = 0; c < 20; ++c) {
+    for (Index e = 0; e < 15; ++e) z((7 * e + c) % 40, c) = -std::numeric_limits<S>::infinity();
+  }
+  const TopKHead<S> head({.num_experts = 40, .k = 30, .order = order});
+  const auto dense = pass(head, z, dw), sparse = pass(head, z, dw, {.storage = Storage::routing});
+  CHECK(sparse.weights.routing().num_entries() == 20 * 25);
+  CHECK(sparse.w == dense.w);
+  CHECK(sparse.dlogits == dense.dlogits);
+}
+
 TEST_CASE("top-k head: says what is wrong with a logit") {
   const TopKHead<double> head({.num_experts = 3, .k = 1});
   const double inf = std::numeric_limits<double>::infinity(),
@@ -137,6 +176,15 @@ TEST_CASE("top-k head: says what is wrong with a logit") {
   CHECK_THROWS_AS(weights_of(head, column<double>({1, 0, nan})),
                   numeric_error);  // not in the top 1
   CHECK_THROWS_AS(weights_of(head, column<double>({-inf, -inf, -inf})), numeric_error);
+  Rng rng(1);
+  Matrix<double> many = uniform<double>(3, 40, rng);
+  many(2, 17) = nan;
+  many(0, 18) = inf;
+  CHECK_THROWS_WITH(weights_of(head, many),
+                    "top-k gate: logit in row 2, column 17: expected a "
+                    "finite number or -inf, got nan");
+  many(0, 16) = inf;
+  CHECK_THROWS_WITH(weights_of(head, many), Catch::Matchers::ContainsSubstring("row 0, column 16"));
 }
 
 TEST_CASE("top-k head: a cache is made for so many columns") {

@@ -8,6 +8,7 @@
 #include "catch.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -173,4 +174,29 @@ TEST_CASE("exp_log: other scalars use their own functions") {
   Counted::reset();
   (void)selgate::exp(Counted(1)), (void)selgate::log(Counted(1)), (void)selgate::log1p(Counted(1));
   CHECK(Counted::count() == 3);
+}
+
+TEMPLATE_TEST_CASE("exp_log: a pack has the bits of its scalars", "", float, double) {
+  using S = TestType;
+  using Pack = kernel::Pack<S>;
+  constexpr auto lanes = static_cast<std::size_t>(kernel::lane_count<S>);
+  Rng rng(5);
+  auto check = [&](const auto& f) {
+    for (int i = 0; i < 2000; ++i) {
+      std::array<S, lanes> x, y;
+      for (S& value : x) value = draw<S>(rng, i, -10, 10);
+      Pack pack;
+      kernel::load<S>(x.data(), pack);
+      kernel::store<S>(f(pack), y.data());
+      for (std::size_t l = 0; l < lanes; ++l) {
+        const S alone = f(x[l]);
+        CAPTURE(x[l], alone, y[l]);
+        REQUIRE((std::bit_cast<Bits<S>>(alone) == std::bit_cast<Bits<S>>(y[l]) ||
+                 (std::isnan(alone) && std::isnan(y[l]))));
+      }
+    }
+  };
+  check([](const auto& v) { return selgate::exp(v); });
+  check([](const auto& v) { return selgate::log(v); });
+  check([](const auto& v) { return selgate::log1p(v); });
 }

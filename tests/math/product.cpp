@@ -37,8 +37,9 @@ bool close(const Matrix<S>& got, const Matrix<long double>& expected, Index term
 
 TEMPLATE_TEST_CASE("product: the fast ways equal the plain loops", "", float, double) {
   using S = TestType;
-  const Index in = GENERATE(1, 3, 4, 8, 9, 16, 33), out = GENERATE(1, 2, 3, 4, 63, 64, 65),
-              batch = GENERATE(0, 1, 3, 4, 5, 9);
+  // Around the sizes of lanes, tiles and blocks of tiles.
+  const Index in = GENERATE(1, 3, 4, 8, 9, 16, 33, 100), out = GENERATE(1, 2, 3, 4, 9, 63, 64, 65),
+              batch = GENERATE(0, 1, 3, 4, 5, 9, 17, 67);
   const bool has_bias = GENERATE(false, true);
   Rng rng(1);
   const Matrix<S> w = uniform<S>(in, out, rng), bias = uniform<S>(has_bias ? out : 0, 1, rng),
@@ -59,7 +60,8 @@ TEMPLATE_TEST_CASE("product: the fast ways equal the plain loops", "", float, do
 TEMPLATE_TEST_CASE("product: up to 64 outputs an example has the same bits in any batch", "", float,
                    double) {
   using S = TestType;
-  const Index in = GENERATE(1, 7, 33, 100), out = GENERATE(1, 3, 5, 64), batch = GENERATE(2, 5, 64);
+  const Index in = GENERATE(1, 7, 33, 100), out = GENERATE(1, 3, 5, 64),
+              batch = GENERATE(2, 5, 17, 67);
   Rng rng(2);
   const Matrix<S> w = uniform<S>(in, out, rng), bias = uniform<S>(out, 1, rng),
                   x = uniform<S>(in, batch, rng), dy = uniform<S>(out, batch, rng);
@@ -75,8 +77,10 @@ TEMPLATE_TEST_CASE("product: works on parts of larger matrices", "", float, doub
   using S = TestType;
   const Index out = GENERATE(5, 70);
   Rng rng(3);
-  Matrix<S> w = uniform<S>(12, out + 4, rng), x = uniform<S>(15, 6, rng), dy = uniform<S>(out + 3, 6, rng);
-  Matrix<S> y = Matrix<S>::Constant(out + 2, 6, S(7)), dx = Matrix<S>::Constant(15, 6, S(7)), dw = w;
+  Matrix<S> w = uniform<S>(12, out + 4, rng), x = uniform<S>(15, 6, rng),
+            dy = uniform<S>(out + 3, 6, rng);
+  Matrix<S> y = Matrix<S>::Constant(out + 2, 6, S(7)), dx = Matrix<S>::Constant(15, 6, S(7)),
+            dw = w;
   const Matrix<S> none;
   auto part_w = w.block(1, 2, 9, out);
   auto part_x = x.middleRows(3, 9);

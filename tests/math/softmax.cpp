@@ -56,7 +56,8 @@ TEMPLATE_TEST_CASE("softmax: equals its definition", "", float, double) {
   }
 }
 
-TEMPLATE_TEST_CASE("softmax: a shift that is exact changes no bit, and p may be z", "", float, double) {
+TEMPLATE_TEST_CASE("softmax: a shift that is exact changes no bit, and p may be z", "", float,
+                   double) {
   Rng rng(1);
   Vector<TestType> z(9);
   for (TestType& at : z) at = static_cast<TestType>(rng.below(512)) / 64;
@@ -67,7 +68,8 @@ TEMPLATE_TEST_CASE("softmax: a shift that is exact changes no bit, and p may be 
   CHECK(z == p);
 }
 
-TEMPLATE_TEST_CASE("softmax: -inf weighs exactly 0, and the rest is as without it", "", float, double) {
+TEMPLATE_TEST_CASE("softmax: -inf weighs exactly 0, and the rest is as without it", "", float,
+                   double) {
   using S = TestType;
   const Vector<S> p = softmax_of(vector<S>({-infinity<S>, 1, -infinity<S>, 2, 0}));
   const Vector<S> rest = softmax_of(vector<S>({1, 2, 0}));

@@ -17,7 +17,7 @@ namespace {
 template <class S>
 std::vector<std::int32_t> top(const std::vector<S>& z, Index k) {
   std::vector<std::int32_t> kept(static_cast<std::size_t>(k));
-  top_k(z.data(), static_cast<Index>(z.size()), k, kept.data());
+  CHECK(top_k(z.data(), static_cast<Index>(z.size()), k, kept.data()));
   return kept;
 }
 /// By a stable sort: among equals the lowest index first.
@@ -32,16 +32,58 @@ std::vector<std::int32_t> sorted_top(const std::vector<S>& z, Index k) {
   return order;
 }
 
+/// Whole numbers, some of them or most of them equal.
+template <class S>
+std::vector<S> numbers(Index n, bool ties, Rng& rng) {
+  std::vector<S> z;
+  for (Index e = 0; e < n; ++e) z.push_back(static_cast<S>(rng.below(ties ? 4 : 1000)));
+  return z;
+}
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("top_k: the k largest, in order of index", "", float, double) {
   const Index n = GENERATE(1, 2, 3, 8, 17, 40);
   Rng rng(static_cast<std::uint64_t>(n));
   for (int repeat = 0; repeat < 100; ++repeat) {
-    std::vector<TestType> z;
-    const std::uint64_t values = repeat % 2 == 0 ? 4 : 1000;  // many ties, few ties
-    for (Index e = 0; e < n; ++e) z.push_back(static_cast<TestType>(rng.below(values)));
+    const auto z = numbers<TestType>(n, repeat % 2 == 0, rng);
     for (Index k = 1; k <= n; ++k) REQUIRE(top(z, k) == sorted_top(z, k));
+  }
+}
+
+TEMPLATE_TEST_CASE("top_k: many columns at once = one by one", "", float, double) {
+  using S = TestType;
+  const Index n = GENERATE(1, 2, 9, 64, 65, 600), k = std::min<Index>(n, GENERATE(1, 2, 5, 64));
+  const Index columns = 2 * kernel::TopKTile<S>::columns + 1;
+  Rng rng(static_cast<std::uint64_t>(n + k));
+  Matrix<S> z(n, columns);
+  for (Index c = 0; c < columns; ++c) {
+    const auto column = numbers<S>(n, c % 2 == 0, rng);
+    z.col(c) = Eigen::Map<const Vector<S>>(column.data(), n);
+  }
+  z(n / 2, 0) = std::numeric_limits<S>::infinity();
+  z.col(1).head(n - 1).setConstant(-std::numeric_limits<S>::infinity());
+  Eigen::MatrixX<std::int32_t> kept(k, columns);
+  kernel::TopKTile<S> tile(k);
+  CHECK(top_k<S>(z, k, kept.data(), tile));
+  for (Index c = 0; c < columns; ++c) {
+    const std::vector<S> column(z.col(c).data(), z.col(c).data() + n);
+    const std::vector<std::int32_t> got(kept.col(c).data(), kept.col(c).data() + k);
+    CHECK(got == sorted_top(column, k));
+  }
+}
+
+TEMPLATE_TEST_CASE("top_k: refuses NaN, wherever it is", "", float, double) {
+  using S = TestType;
+  constexpr Index n = 40, columns = kernel::TopKTile<S>::columns;
+  Rng rng(1);
+  Eigen::MatrixX<std::int32_t> kept(3, columns);
+  kernel::TopKTile<S> tile(3);
+  for (Index e = 0; e < n; ++e) {
+    Matrix<S> z = uniform<S>(n, columns, rng);
+    z(e, columns - 1) = std::numeric_limits<S>::quiet_NaN();
+    CHECK(!top_k(z.col(columns - 1).data(), n, 3, kept.data()));
+    CHECK(!top_k<S>(z, 3, kept.data(), tile));
   }
 }
 

@@ -5,14 +5,14 @@
 
 #include "catch.hpp"
 
-/// Most of what a test file costs to compile is here once: Catch2, Eigen, and Eigen's products, which
-/// products.cpp holds for all tests. That a header includes all it needs is proved elsewhere, by
-/// headers/each_compiles_alone.
+/// Most of what a test file costs to compile is here once: Catch2, Eigen, and Eigen's products,
+/// which products.cpp holds for all tests. That a header includes all it needs is proved elsewhere,
+/// by headers/each_compiles_alone.
 namespace selgate {
 
-#define SELGATE_TEST_PRODUCTS(prefix, S)                                                       \
-  prefix template void forward_product<S>(const In<S>&, const In<S>&, const In<S>&, Out<S>,    \
-                                          SumOrder);                                           \
+#define SELGATE_TEST_PRODUCTS(prefix, S)                                                        \
+  prefix template void forward_product<S>(const In<S>&, const In<S>&, const In<S>&, Out<S>,     \
+                                          SumOrder);                                            \
   prefix template void input_gradient_product<S>(const In<S>&, const In<S>&, Out<S>, SumOrder); \
   prefix template void weight_gradient_product<S>(const In<S>&, const In<S>&, Out<S>);
 

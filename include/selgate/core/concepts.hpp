@@ -8,12 +8,14 @@
 #include <selgate/core/visit.hpp>
 
 #include <concepts>
+#include <string>
+#include <utility>
 
 namespace selgate {
 
 /// A module is a value: copyable, its passes const, its parameters named by one static `visit`.
-/// What a pass must remember lives in a Cache that the caller owns, made once for the largest batch;
-/// a Gradient is the module's twin, walked beside it by the same `visit`.
+/// What a pass must remember lives in a Cache that the caller owns, made once for the largest
+/// batch; a Gradient is the module's twin, walked beside it by the same `visit`.
 ///
 /// Required of M:
 ///   using Scalar, Cache, Gradient;
@@ -35,15 +37,15 @@ concept Module = std::copyable<M> && requires(const M& m, Index max_batch) {
 ///             cache is the one that forward wrote and x, y, dy are features x B. dx may be
 ///             not_wanted. It may use scratch in the cache, and called twice it adds twice.
 ///   regularization  what the layer itself adds to the objective in training; 0 for most.
-///   flops     floating-point operations of the last forward through this cache and of its backward,
-///             regularizers not counted.
+///   flops     floating-point operations of the last forward through this cache and of
+///             its backward, regularizers not counted.
 ///
 /// The smallest complete model is a layer without parameters, layer/max_pool.hpp; the plainest with
 /// parameters is layer/dense.hpp.
 template <class L>
-concept Layer = Module<L> && requires(const L& layer, const Context& context, In<typename L::Scalar> in,
-                                      Out<typename L::Scalar> out, typename L::Cache& cache,
-                                      typename L::Gradient& gradient) {
+concept Layer = Module<L> && requires(const L& layer, const Context& context,
+                                      In<typename L::Scalar> in, Out<typename L::Scalar> out,
+                                      typename L::Cache& cache, typename L::Gradient& gradient) {
   { layer.in_features() } -> std::convertible_to<Index>;
   { layer.out_features() } -> std::convertible_to<Index>;
   layer.forward(context, in, out, cache);

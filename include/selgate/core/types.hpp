@@ -65,7 +65,8 @@ bool share_memory(const In<S>& a, const In<S>& b) {
   if (!before(a.data(), end(b)) || !before(b.data(), end(a))) return false;
   const Index stride = a.outerStride();
   if (b.outerStride() != stride) return true;
-  const Index offset = ((b.data() - a.data()) % stride + stride) % stride;  // of b's rows behind a's
+  // Of b's rows behind a's.
+  const Index offset = ((b.data() - a.data()) % stride + stride) % stride;
   return offset < a.rows() || offset + b.rows() > stride;
 }
 

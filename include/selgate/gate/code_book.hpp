@@ -20,6 +20,7 @@ class CodeBook {
   CodeBook(Index num_experts, SpareCodes spare_codes, std::uint64_t seed)
       : num_experts_(num_experts), spare_codes_(spare_codes), seed_(seed) {}
 
+  [[nodiscard]] Index num_experts() const { return num_experts_; }
   /// m = ceil(log2 n).
   [[nodiscard]] int num_bits() const { return selgate::num_bits(num_experts_); }
   [[nodiscard]] Index num_codes() const { return Index{1} << num_bits(); }

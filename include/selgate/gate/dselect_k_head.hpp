@@ -2,13 +2,12 @@
 #pragma once
 
 #include <selgate/gate/dselect_k_options.hpp>
-#include <selgate/gate/selector_regularizer.hpp>
+#include <selgate/gate/expert_selectors.hpp>
 #include <selgate/gate/head.hpp>
-#include <selgate/math/entropy.hpp>
-#include <selgate/math/softmax.hpp>
+#include <selgate/gate/selector_regularizer.hpp>
+#include <selgate/gate/selector_tiles.hpp>
 
 #include <algorithm>
-#include <cmath>
 
 namespace selgate {
 
@@ -21,17 +20,22 @@ namespace selgate {
 ///
 /// Backward, with u = dw read at the codes of selector i (0 where a code has no expert):
 ///   dot_i = <r(s_i), u>,   dalpha += a .* (dot - <a, dot>),
-///   dz_ij += S'(z_ij) (a_i d dot_i / d s_ij + scale (lambda dH_i / ds_ij + xi d(1/mass_i) / ds_ij)).
-/// An exactly binary bit has S' = 0: it is frozen for this column, and nothing outside the support is
-/// ever read. Support is the set of codes compatible with the binary bits of some selector.
+///   dz_ij += S'(z_ij) (a_i d dot_i / d s_ij + scale (lambda dH_i / ds_ij + xi d(1/mass_i) /
+///   ds_ij)).
+/// An exactly binary bit has S' = 0: it is frozen for this column, and nothing outside the support
+/// is ever read. Support is the set of codes compatible with the binary bits of some selector.
 ///
 /// Cost per column: O(k (m + 2^f)), f fractional bits a selector, plus writing n zeros where the
-/// storage is dense. Regularizers cost O(k m), whatever n.
+/// storage is dense (up to 64 codes: O(k 2^m)). Regularizers cost O(k m), whatever n.
 ///
-/// Differs from the TensorFlow layer: least significant bit first, as in the paper (imported weights:
-/// reverse_bit_order); regularizers are a mean over the batch, not a sum; exact entropy
-/// without an epsilon; xi is an option; 1/mass is floored at mass 1e-6 (finite even on a code without
-/// expert, where the paper's term and its gradient are infinite).
+/// Columns go in tiles, an example a lane; where weights are dense and codes few, to the very end:
+/// 2^m products of packs cost less than to look at each column's bits. Otherwise a tile is left for
+/// its single columns between the bits and their derivatives.
+///
+/// Differs from the TensorFlow layer: least significant bit first, as in the paper (imported
+/// weights: reverse_bit_order); regularizers are a mean over the batch, not a sum; exact entropy
+/// without an epsilon; xi is an option; 1/mass is floored at mass 1e-6, finite even on a code
+/// without expert.
 template <class S>
 class DSelectKHead {
  public:
@@ -39,20 +43,22 @@ class DSelectKHead {
   using Options = DSelectKOptions;
   using Gradient = Empty;
   static constexpr bool has_few_logits = true;  // O(k log n): a linear map adds in a fixed order
+  using Tiles = SelectorTiles<S>;
+  using Tile = typename Tiles::Tile;
+  using Element = typename Tiles::Element;
   struct Cache {
-    Index columns = -1;               // of the last forward
-    Flops flops;                      // of its selectors, and of their backward
-    Matrix<S> mix;                    // k x max_columns: softmax(alpha)
-    std::vector<SmoothStep<S>> bits;  // k m of each column
-    Vector<S> products, upstream, prefix;  // 2^m, scratch
-    Vector<S> accumulator;                        // n, scratch of routing
-    EntryList<S> entries;                         // scratch of routing
+    Index columns = -1;     // of the last forward
+    bool in_tiles = false;  // whether it made weights a tile at a time
+    Tiles tiles;
+    ExpertSelectors::Scratch<Element> tile;
+    ExpertSelectors::Scratch<S> column;
+    EntryList<S> entries;
   };
 
   /// Throws config_error for values outside the ranges beside the options.
   explicit DSelectKHead(const DSelectKOptions& options)
       : options_(detail::checked(options)),
-        codes_(options.num_experts, options.spare_codes, options.spare_seed) {
+        selectors_({options.num_experts, options.spare_codes, options.spare_seed}, options.k) {
     set_gamma(options.gamma);
   }
 
@@ -60,10 +66,10 @@ class DSelectKHead {
   [[nodiscard]] Index num_experts() const { return options_.num_experts; }
   [[nodiscard]] Index k() const { return options_.k; }
   /// m = ceil(log2 n).
-  [[nodiscard]] int num_bits() const { return codes_.num_bits(); }
-  [[nodiscard]] const CodeBook& codes() const { return codes_; }
+  [[nodiscard]] int num_bits() const { return codes().num_bits(); }
+  [[nodiscard]] const CodeBook& codes() const { return selectors_.codes(); }
   [[nodiscard]] Index num_logits() const { return k() + k() * num_bits(); }
-  [[nodiscard]] bool sums_to_one() const { return !codes_.loses_mass(); }
+  [[nodiscard]] bool sums_to_one() const { return !codes().loses_mass(); }
   [[nodiscard]] RowGroups row_groups() const {
     const double codes = options_.code_range * options_.gamma, mix = options_.mix_range;
     return {{0, {k()}, "alpha", "G", "G_bias", mix, mix, mix},
@@ -75,43 +81,45 @@ class DSelectKHead {
     detail::require_positive("DSelect-k gate: gamma", gamma, S(gamma) > S(0));
     options_.gamma = gamma;
   }
-  /// The limit gamma -> 0: from here on every bit is 1 where z > 0 and 0 elsewhere, so every example
-  /// selects at most k experts; the bits no longer train, the mix does.
+  /// The limit gamma -> 0: from here on every bit is 1 where z > 0 and 0 elsewhere, so every
+  /// example selects at most k experts; the bits no longer train, the mix does.
   void harden() { hardened_ = true; }
   [[nodiscard]] bool hardened() const { return hardened_; }
 
   /// Bit j of selector i from one logits column.
   [[nodiscard]] SmoothStep<S> bit(const S* logits, Index i, int j) const {
-    const S z = logits[k() + i * num_bits() + j];
-    return hardened_ ? hard_step(z) : smooth_step(z, S(options_.gamma));
+    return step(logits[k() + i * num_bits() + j]);
   }
   Cache make_cache(Index max_columns) const {
-    const Index codes = codes_.num_codes();
-    return {.flops = {},
-            .mix = Matrix<S>(k(), max_columns),
-            .bits = std::vector<SmoothStep<S>>(static_cast<std::size_t>(k() * num_bits() * max_columns)),
-            .products = Vector<S>(codes),
-            .upstream = Vector<S>(codes),
-            .prefix = Vector<S>(codes),
-            .accumulator = Vector<S>(num_experts()),
+    return {.tiles = Tiles(k(), num_bits(), max_columns),
+            .tile = selectors_.template make_scratch<Element>(has_few_codes()),
+            .column = selectors_.template make_scratch<S>(true),
             .entries = {}};
   }
   Gradient make_gradient() const { return {}; }
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
     detail::require_logits(*this, "DSelect-k gate", logits);
-    require_capacity("DSelect-k gate", cache.mix.cols(), logits.cols());
+    require_capacity("DSelect-k gate", cache.tiles.max_columns(), logits.cols());
     weights.begin(logits.cols());
     cache.columns = -1;  // until the last column is done
-    cache.flops = {};
-    for (Index c = 0; c < logits.cols(); ++c) {
-      read_logits(logits.col(c).data(), c, cache);
-      if (weights.storage() == Storage::dense) {
-        accumulate(c, cache, weights.dense().col(c).data());
-      } else {
-        route(c, cache, weights.routing());
+    cache.in_tiles = weights.storage() == Storage::dense && has_few_codes();
+    Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
+      cache.tiles.set(tile, logits.middleCols(tile.first, tile.count),
+                      [this](const Element& z) { return step(z); });
+      if (cache.in_tiles) {
+        add_up(tile, cache, weights.dense().middleCols(tile.first, tile.count));
+        return;
       }
-    }
+      for (Index lane = 0; lane < tile.count; ++lane) {
+        cache.tiles.read(tile, lane, cache.column.mix, cache.column.bits);
+        if (weights.storage() == Storage::dense) {
+          add_up(cache, weights.dense().col(tile.first + lane).data());
+        } else {
+          route(cache, weights.routing());
+        }
+      }
+    });
     cache.columns = logits.cols();
   }
 
@@ -119,181 +127,172 @@ class DSelectKHead {
                 const GateOutput<S>& dweights, double scale, Out<S> dlogits, Gradient&,
                 Cache& cache) const {
     detail::require_backward(*this, "DSelect-k gate", logits, cache.columns);
-    const SelectorRegularizer regularizer = regularizer_of(context);
-    PerBit<S> ds;
-    for (Index c = 0; c < logits.cols(); ++c) {
-      const S* mix = cache.mix.col(c).data();
-      S* dalpha = dlogits.col(c).data();
-      S mean_dot(0);
-      for (Index i = 0; i < k(); ++i) {
-        const SmoothStep<S>* bits = bits_of(c, i, cache);
-        ds.fill(S(0));
-        if (mix[i] != S(0)) {
-          const S dot = selector_backward(bits, mix[i], c, weights, dweights, ds.data(), cache);
-          dalpha[i] += mix[i] * dot;
-          mean_dot += mix[i] * dot;
-        }
-        if (context.training()) {
-          regularizer.add_gradient(num_experts(), bits, num_bits(), scale, ds.data());
-        }
-        S* dz = dalpha + k() + i * num_bits();
-        for (int j = 0; j < num_bits(); ++j) {
-          if (!bits[j].is_binary()) {
-            dz[j] += bits[j].slope(S(options_.gamma)) * ds[static_cast<std::size_t>(j)];
-          }
+    Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
+      if (cache.in_tiles) {
+        contract(tile, weights.dense().middleCols(tile.first, tile.count),
+                 dweights.dense().middleCols(tile.first, tile.count), cache);
+      } else {
+        for (Index lane = 0; lane < tile.count; ++lane) {
+          cache.tiles.read(tile, lane, cache.column.mix, cache.column.bits);
+          contract(weights, dweights, tile.first + lane, cache);
+          Tiles::set_lane(cache.column.dot, lane, cache.tile.dot);
+          Tiles::set_lane(cache.column.ds, lane, cache.tile.ds);
         }
       }
-      for (Index i = 0; i < k(); ++i) dalpha[i] -= mix[i] * mean_dot;
-    }
+      add_logit_gradient(context, tile, scale, dlogits.middleCols(tile.first, tile.count), cache);
+    });
   }
 
-  /// scale * sum over columns and selectors of (lambda H + xi / max(mass, 1e-6)); 0 outside training.
+  /// scale * sum over columns and selectors of (lambda H + xi / max(mass, 1e-6)); 0 outside
+  /// training.
   accumulate_t<S> regularization(const Context& context, double scale, const Cache& cache) const {
     accumulate_t<S> sum(0);
     if (!context.training()) return sum;
     const SelectorRegularizer regularizer = regularizer_of(context);
-    for (Index c = 0; c < cache.columns; ++c) {
-      for (Index i = 0; i < k(); ++i) {
-        sum += accumulate_t<S>(regularizer.value(num_experts(), bits_of(c, i, cache), num_bits()));
+    Tiles::for_each_tile(cache.columns, [&](const Tile& tile) {
+      const SmoothStep<Element>* bits = cache.tiles.bits(tile);
+      Element value{};
+      for (Index i = 0; i < k(); ++i, bits += num_bits()) {
+        value += regularizer.value(num_experts(), bits, num_bits());
       }
-    }
+      for (Index lane = 0; lane < tile.count; ++lane) {
+        sum += accumulate_t<S>(kernel::get_lane(value, lane));
+      }
+    });
     return accumulate_t<S>(scale) * sum;
   }
 
   [[nodiscard]] Flops flops(Index columns, const Cache& cache) const {
     const std::int64_t selectors = k() * columns, m = num_bits();
-    Flops each{.forward = 4 + (hardened_ ? 0 : 3 * m), .backward = 6};
-    if (codes_.renormalises()) {  // the mass, and in backward its gradient too
-      const std::int64_t ones = std::popcount(detail::digits(num_experts()));
-      each += {.forward = 5 * m + 5 * ones + 1, .backward = 17 * m + 11 * ones + 4};
-    }
-    return cache.flops + Flops{.forward = selectors * each.forward,
-                               .backward = selectors * each.backward};
+    Flops sum{.forward = selectors * (4 + (hardened_ ? 0 : 3 * m)),
+              .backward = selectors * (5 + 5 * m)};
+    PerBit<SmoothStep<S>> bits;
+    Tiles::for_each_tile(columns, [&](const Tile& tile) {
+      for (Index lane = 0; lane < tile.count; ++lane) {
+        for (Index i = 0; i < k(); ++i) {
+          if (kernel::get_lane(cache.tiles.mix(tile)[i], lane) == S(0)) continue;
+          cache.tiles.read_bits(tile, lane, i * num_bits(), num_bits(), bits.data());
+          sum += selectors_.flops(cache.in_tiles ? Codes::all : Codes::support, bits.data());
+        }
+      }
+    });
+    return sum;
   }
 
   template <class F, class... M>
   static void visit(F&&, M&...) {}
 
  private:
-  [[nodiscard]] std::size_t bits_at(Index column, Index i) const {
-    return static_cast<std::size_t>((column * k() + i) * num_bits());
-  }
-  const SmoothStep<S>* bits_of(Index column, Index i, const Cache& cache) const {
-    return cache.bits.data() + bits_at(column, i);
-  }
-  Subcube cube_of(Index column, Index i, const Cache& cache) const {
-    return subcube(bits_of(column, i, cache), num_bits());
-  }
-  [[nodiscard]] S mass_of(const SmoothStep<S>* bits) const {
-    return reachable_mass(num_experts(), bits, num_bits());
+  using Codes = ExpertSelectors::Codes;
+
+  /// Up to 64 codes a tile takes all of them.
+  [[nodiscard]] bool has_few_codes() const { return num_bits() <= 6; }
+  template <class E>
+  SmoothStep<E> step(const E& z) const {
+    return hardened_ ? hard_step(z) : smooth_step(z, S(options_.gamma));
   }
   SelectorRegularizer regularizer_of(const Context& context) const {
-    const double xi = codes_.loses_mass() ? options_.penalty_weight * context.penalty_factor : 0;
+    const double xi = codes().loses_mass() ? options_.penalty_weight * context.penalty_factor : 0;
     return {options_.entropy, options_.entropy_weight * context.entropy_factor, xi};
   }
 
-  /// Fills the column's mix and bits.
-  void read_logits(const S* z, Index c, Cache& cache) const {
-    if (!softmax(z, k(), cache.mix.col(c).data())) {
-      detail::throw_bad_softmax("DSelect-k gate", z, k(), c);
+  /// All n weights of a tile's columns.
+  void add_up(const Tile& tile, Cache& cache, Out<S> weights) const {
+    Element* w = cache.tile.weights.data();
+    std::fill_n(w, num_experts(), Element{});
+    const bool underflow = selectors_.for_each_weight(
+        Codes::all, cache.tiles.mix(tile), cache.tiles.bits(tile), cache.tile,
+        [&](Index e, const Element& weight) { w[e] += weight; });
+    for (Index lane = 0; underflow && lane < tile.count; ++lane) {
+      cache.tiles.read(tile, lane, cache.column.mix, cache.column.bits);
+      selectors_.raise(cache.column.mix.data(), cache.column.bits.data(), lane, w);
     }
-    SmoothStep<S>* bits = cache.bits.data() + bits_at(c, 0);
-    for (Index i = 0; i < k(); ++i) {
-      for (int j = 0; j < num_bits(); ++j, ++bits) {
-        *bits = bit(z, i, j);
-        if (!(bits->v == bits->v)) {
-          detail::throw_bad_logit(
-              "DSelect-k gate", z, num_logits(), c, [](S value) { return value == value; }, "a number");
-        }
-      }
-    }
+    kernel::scatter<S>(w, weights);
   }
-
-  /// What a selector's products start from: its share of the mix, over its mass if renormalised.
-  S share(Index c, Index i, const Cache& cache) const {
-    const S mix = cache.mix(i, c);
-    return codes_.renormalises() ? mix / floored_mass(mass_of(bits_of(c, i, cache))) : mix;
-  }
-
-  /// body(expert, weight) for every code with an expert, selector after selector. Returns true where
-  /// a weight may have underflowed.
+  /// body(expert, weight) for the column that was read.
   template <class Body>
-  bool for_each_product(Index c, Cache& cache, const Body& body) const {
-    bool underflow = false;
-    S* r = cache.products.data();
-    for (Index i = 0; i < k(); ++i) {
-      const S scale = share(c, i, cache);
-      if (scale == S(0)) continue;
-      const Subcube cube = cube_of(c, i, cache);
-      underflow |= selector_products(bits_of(c, i, cache), cube, scale, r) < smallest_weight<S>();
-      count_flops(cube, cache);
-      codes_.for_each_expert(cube, [&](Index at, Index e) { body(e, r[at]); });
-    }
-    return underflow;
+  bool for_each_weight(Cache& cache, const Body& body) const {
+    auto& column = cache.column;
+    const S* mix = column.mix.data();
+    return selectors_.for_each_weight(Codes::support, mix, column.bits.data(), column, body);
   }
-
-  /// What selector_products and the sums cost; in backward selector_gradient and the slopes.
-  void count_flops(const Subcube& cube, Cache& cache) const {
-    const std::int64_t f = cube.num_free(), size = cube.size();
-    cache.flops += {.forward = 9 * f + 2 * (size - 1) + codes_.num_used(cube),
-                    .backward = f == 0 ? 0 : 22 * f + 7 * size - 16};
-  }
-
-  /// w = weights of column c, all n of them.
-  void accumulate(Index c, Cache& cache, S* w) const {
-    std::fill(w, w + num_experts(), S(0));
-    if (!for_each_product(c, cache, [&](Index e, S weight) { w[e] += weight; })) return;
-    for (Index i = 0; i < k(); ++i) {
-      if (cache.mix(i, c) == S(0)) continue;
-      codes_.for_each_expert(cube_of(c, i, cache), [&](Index, Index e) {
-        if (w[e] < smallest_weight<S>()) w[e] = smallest_weight<S>();
-      });
+  /// All n weights of the column that was read.
+  void add_up(Cache& cache, S* w) const {
+    std::fill_n(w, num_experts(), S(0));
+    if (for_each_weight(cache, [&](Index e, const S& weight) { w[e] += weight; })) {
+      selectors_.raise(cache.column.mix.data(), cache.column.bits.data(), 0, w);
     }
   }
-
-  /// The same weights, as entries. Few codes are sorted; where they are many against n, the column is
-  /// added up densely: its own bits decide, nothing else. Both add the selectors in order.
-  void route(Index c, Cache& cache, Routing<S>& routing) const {
-    Index codes = 0;
-    for (Index i = 0; i < k(); ++i) codes += cube_of(c, i, cache).size();
-    if (4 * codes > num_experts()) {
-      accumulate(c, cache, cache.accumulator.data());
-      routing.push_non_zeros(cache.accumulator.data(), num_experts());
+  /// The same weights, as entries. Few codes are sorted; where they are many against n, the column
+  /// is added up densely: its own bits decide, nothing else. Both add the selectors in order.
+  void route(Cache& cache, Routing<S>& routing) const {
+    auto& column = cache.column;
+    if (4 * selectors_.num_codes(column.mix.data(), column.bits.data()) > num_experts()) {
+      add_up(cache, column.weights.data());
+      routing.push_non_zeros(column.weights.data(), num_experts());
     } else {
       cache.entries.clear();
-      for_each_product(c, cache, [&](Index e, S weight) { cache.entries.add(e, weight); });
+      for_each_weight(cache, [&](Index e, const S& weight) { cache.entries.add(e, weight); });
       cache.entries.push_sums(routing, smallest_weight<S>());
     }
     routing.end_column();
   }
 
-  /// Adds to ds the derivative of a_i <r / mass if renormalised, u>; returns that product.
-  S selector_backward(const SmoothStep<S>* bits, S mix, Index c, const GateOutput<S>& weights,
-                      const GateOutput<S>& dweights, S* ds, Cache& cache) const {
-    const Subcube cube = subcube(bits, num_bits());
-    S* u = cache.upstream.data();
-    std::fill(u, u + cube.size(), S(0));
+  /// Sets dot and ds of a tile.
+  void contract(const Tile& tile, const In<S>& weights, const In<S>& dweights, Cache& cache) const {
+    Element *w = cache.tile.weights.data(), *dw = cache.tile.dweights.data();
+    kernel::gather<S>(weights, w);
+    kernel::gather<S>(dweights, dw);
+    for (Index e = 0; e < num_experts(); ++e) dw[e] = w[e] == S(0) ? Element{} : dw[e];
+    selectors_.backward(
+        Codes::all, cache.tiles.mix(tile), cache.tiles.bits(tile),
+        [dw] { return [dw](Index e) { return dw[e]; }; }, cache.tile);
+  }
+  /// Sets dot and ds of the column that was read, which is column c.
+  void contract(const GateOutput<S>& weights, const GateOutput<S>& dweights, Index c,
+                Cache& cache) const {
+    auto& column = cache.column;
+    auto run = [&](const auto& make_dw) {
+      selectors_.backward(Codes::support, column.mix.data(), column.bits.data(), make_dw, column);
+    };
     if (weights.storage() == Storage::dense) {
       const S* dw = dweights.dense().col(c).data();
-      codes_.for_each_expert(cube, [&](Index at, Index e) { u[at] = dw[e]; });
+      run([dw] { return [dw](Index e) { return dw[e]; }; });
     } else {
       const auto experts = weights.routing().experts(c);
       const S* dw = dweights.routing().weights(c).data();
-      codes_.for_each_expert(cube, [&](Index at, Index e) {
-        u[at] = dw[std::lower_bound(experts.begin(), experts.end(), e) - experts.begin()];
+      run([&] {  // a selector's experts ascend, most of them one after another
+        return [experts, dw, next = experts.begin()](Index e) mutable {
+          if (next == experts.end() || *next != e) {
+            next = std::lower_bound(experts.begin(), experts.end(), e);
+          }
+          return dw[next++ - experts.begin()];
+        };
       });
     }
-    if (!codes_.renormalises()) return selector_gradient(bits, cube, mix, u, cache.prefix.data(), ds);
-    const S mass = mass_of(bits), divisor = floored_mass(mass);
-    const S dot = selector_gradient(bits, cube, mix / divisor, u, cache.prefix.data(), ds) / divisor;
-    if (mass == divisor) {
-      reachable_mass_gradient(num_experts(), bits, num_bits(), -mix * dot / mass, ds);
+  }
+
+  /// dlogits += what dot, ds and the regularizers give.
+  void add_logit_gradient(const Context& context, const Tile& tile, double scale, Out<S> dlogits,
+                          Cache& cache) const {
+    const SelectorRegularizer regularizer = regularizer_of(context);
+    const Element* mix = cache.tiles.mix(tile);
+    const SmoothStep<Element>* bits = cache.tiles.bits(tile);
+    Element *d = cache.tile.dlogits.data(), *dot = cache.tile.dot.data(), mean{};
+    kernel::gather<S>(dlogits, d);
+    for (Index i = 0; i < k(); ++i) mean += dot[i] *= mix[i];
+    for (Index i = 0; i < k(); ++i) {
+      d[i] += dot[i] - mix[i] * mean;
+      Element *dz = d + k() + i * num_bits(), *ds = cache.tile.ds.data() + i * num_bits();
+      if (context.training()) regularizer.add_gradient(num_experts(), bits, num_bits(), scale, ds);
+      for (Index j = 0; j < num_bits(); ++j) dz[j] += bits[j].slope(S(options_.gamma)) * ds[j];
+      bits += num_bits();
     }
-    return dot;
+    kernel::scatter<S>(d, dlogits);
   }
 
   Options options_;
-  CodeBook codes_;
+  ExpertSelectors selectors_;
   bool hardened_ = false;
 };
 

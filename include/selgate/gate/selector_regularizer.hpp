@@ -18,23 +18,25 @@ struct SelectorRegularizer {
   double entropy_weight = 0;  // lambda
   double penalty_weight = 0;  // xi; 0 where no mass can be lost
 
-  template <class S>
-  [[nodiscard]] S value(Index n, const SmoothStep<S>* bits, int m) const {
-    S sum(0);
+  template <class E>
+  [[nodiscard]] E value(Index n, const SmoothStep<E>* bits, int m) const {
+    using S = kernel::scalar_of<E>;
+    E sum{};
     if (entropy_weight != 0) sum += S(entropy_weight) * selector_entropy(entropy, n, bits, m);
     if (penalty_weight != 0) sum += S(penalty_weight) / floored_mass(reachable_mass(n, bits, m));
     return sum;
   }
   /// ds[j] += scale * d value / d s_j for the fractional bits j.
-  template <class S>
-  void add_gradient(Index n, const SmoothStep<S>* bits, int m, double scale, S* ds) const {
+  template <class E>
+  void add_gradient(Index n, const SmoothStep<E>* bits, int m, double scale, E* ds) const {
+    using S = kernel::scalar_of<E>;
     if (entropy_weight != 0) {
       selector_entropy_gradient(entropy, n, bits, m, S(entropy_weight * scale), ds);
     }
     if (penalty_weight == 0) return;
-    const S mass = reachable_mass(n, bits, m);
-    if (mass < S(mass_floor)) return;
-    reachable_mass_gradient(n, bits, m, S(-penalty_weight * scale) / (mass * mass), ds);
+    const E mass = reachable_mass(n, bits, m), square = mass * mass;
+    const E slope = mass < S(mass_floor) ? E{} : S(-penalty_weight * scale) / square;
+    reachable_mass_gradient(n, bits, m, slope, ds);
   }
 };
 

@@ -7,10 +7,10 @@
 namespace selgate {
 
 struct SoftmaxOptions {
-  Index in_features = 0;     // of a per-example gate; ignored by a static one
-  Index num_experts = 0;     // n >= 1
-  bool bias = true;          // of a per-example gate
-  double logit_range = 0.05; // static logits start U(+-logit_range); >= 0
+  Index in_features = 0;      // of a per-example gate; ignored by a static one
+  Index num_experts = 0;      // n >= 1
+  bool bias = true;           // of a per-example gate
+  double logit_range = 0.05;  // static logits start U(+-logit_range); >= 0
 };
 
 /// w = softmax(z): every expert, always (the gate of multi-gate mixtures; Ma et al., 2018).
@@ -25,8 +25,8 @@ class SoftmaxHead {
   using Options = SoftmaxOptions;
   using Gradient = Empty;
   struct Cache {
-    Index columns = -1;  // of the last forward
-    Vector<S> column;    // scratch
+    Index columns = -1;         // of the last forward
+    Vector<S> column, dcolumn;  // scratch: n
   };
 
   /// Throws config_error for num_experts < 1.
@@ -44,7 +44,9 @@ class SoftmaxHead {
     return {{0, {num_experts()}, "b", "A", "b", options_.logit_range, range, 0}};
   }
 
-  Cache make_cache(Index) const { return {.column = Vector<S>(num_experts())}; }
+  Cache make_cache(Index) const {
+    return {.column = Vector<S>(num_experts()), .dcolumn = Vector<S>(num_experts())};
+  }
   Gradient make_gradient() const { return {}; }
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
@@ -53,11 +55,12 @@ class SoftmaxHead {
     cache.columns = -1;  // until the last column is done
     for (Index c = 0; c < logits.cols(); ++c) {
       const S* z = logits.col(c).data();
+      const Index n = num_experts();
       const bool dense = weights.storage() == Storage::dense;
       S* w = dense ? weights.dense().col(c).data() : cache.column.data();
-      if (!softmax(z, num_experts(), w)) detail::throw_bad_softmax("softmax gate", z, num_experts(), c);
+      if (!softmax(z, n, w)) detail::throw_bad_softmax("softmax gate", z, n, c);
       if (!dense) {
-        weights.routing().push_non_zeros(w, num_experts());
+        weights.routing().push_non_zeros(w, n);
         weights.routing().end_column();
       }
     }
@@ -65,19 +68,12 @@ class SoftmaxHead {
   }
 
   void backward(const Context&, const In<S>& logits, const GateOutput<S>& weights,
-                const GateOutput<S>& dweights, double, Out<S> dlogits, Gradient&, Cache& cache) const {
+                const GateOutput<S>& dweights, double, Out<S> dlogits, Gradient&,
+                Cache& cache) const {
     detail::require_backward(*this, "softmax gate", logits, cache.columns);
     for (Index c = 0; c < logits.cols(); ++c) {
-      if (weights.storage() == Storage::dense) {
-        softmax_gradient(weights.dense().col(c).data(), dweights.dense().col(c).data(), num_experts(),
-                         dlogits.col(c).data());
-      } else {
-        const auto experts = weights.routing().experts(c);
-        const auto w = weights.routing().weights(c), dw = dweights.routing().weights(c);
-        S dot(0);
-        for (std::size_t i = 0; i < w.size(); ++i) dot += w[i] * dw[i];
-        for (std::size_t i = 0; i < w.size(); ++i) dlogits(experts[i], c) += w[i] * (dw[i] - dot);
-      }
+      softmax_gradient(column_of(weights, c, cache.column), column_of(dweights, c, cache.dcolumn),
+                       num_experts(), dlogits.col(c).data());
     }
   }
 
@@ -92,6 +88,18 @@ class SoftmaxHead {
   static void visit(F&&, M&...) {}
 
  private:
+  /// All n values of a column, in scratch if a routing leaves some out: both storages add in the
+  /// same order.
+  static const S* column_of(const GateOutput<S>& weights, Index c, Vector<S>& scratch) {
+    if (weights.storage() == Storage::dense) return weights.dense().col(c).data();
+    const auto experts = weights.routing().experts(c);
+    const auto values = weights.routing().weights(c);
+    if (static_cast<Index>(experts.size()) == scratch.size()) return values.data();
+    scratch.setZero();
+    for (std::size_t i = 0; i < experts.size(); ++i) scratch[experts[i]] = values[i];
+    return scratch.data();
+  }
+
   Options options_;
 };
 

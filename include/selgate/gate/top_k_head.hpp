@@ -7,18 +7,18 @@
 
 namespace selgate {
 
-/// softmax_of_kept: keep the k largest logits, then softmax over them (Shazeer et al., 2017; what the
-/// DSelect-k paper compares with). kept_of_softmax: softmax over all n, then keep the k largest, not
-/// renormalised (Switch, V-MoE), which trains the gate at k = 1 as well.
+/// softmax_of_kept: keep the k largest logits, then softmax over them (Shazeer et al., 2017; what
+/// the DSelect-k paper compares with). kept_of_softmax: softmax over all n, then keep the k
+/// largest, not renormalised (Switch, V-MoE), which trains the gate at k = 1 as well.
 enum class TopKOrder { softmax_of_kept, kept_of_softmax };
 
 struct TopKOptions {
-  Index in_features = 0;      // of a per-example gate; ignored by a static one
-  Index num_experts = 0;      // n >= 1
-  Index k = 1;                // 1..n
+  Index in_features = 0;  // of a per-example gate; ignored by a static one
+  Index num_experts = 0;  // n >= 1
+  Index k = 1;            // 1..n
   TopKOrder order = TopKOrder::softmax_of_kept;
   bool bias = true;           // of a per-example gate
-  double logit_range = 0.05;  // static logits start U(+-logit_range): nearly tied, or it cannot explore
+  double logit_range = 0.05;  // static logits start U(+-logit_range): nearly tied, to explore
 };
 
 /// k experts a column (less where a kept logit is -inf or its exponential underflows); among equal
@@ -35,10 +35,11 @@ class TopKHead {
   using Options = TopKOptions;
   using Gradient = Empty;
   struct Cache {
-    Index columns = -1;  // of the last forward
-    Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic> kept;  // n x max_columns; k rows used
-    Matrix<S> probabilities;  // n x max_columns for kept_of_softmax, n x 1 scratch else
-    Vector<S> kept_logits, dkept;  // n, scratch: k used
+    Index columns = -1;                 // of the last forward
+    Eigen::MatrixX<std::int32_t> kept;  // k x max_columns
+    Matrix<S> probabilities;            // n x max_columns for kept_of_softmax, else 0 x max_columns
+    Vector<S> w, dw;                    // scratch: k
+    kernel::TopKTile<S> tile;           // scratch
   };
 
   /// Throws config_error unless 1 <= k <= n.
@@ -51,7 +52,8 @@ class TopKHead {
   [[nodiscard]] Index num_experts() const { return options_.num_experts; }
   [[nodiscard]] Index num_logits() const { return options_.num_experts; }
   [[nodiscard]] Index k() const { return options_.k; }
-  /// Another k, at inference say. Throws config_error unless 1 <= k <= n.
+  /// Another k, at inference say; a cache grows or shrinks with the next forward. Throws
+  /// config_error unless 1 <= k <= n.
   void set_k(Index k) {
     detail::require_experts("top-k gate", options_.num_experts, k);
     options_.k = k;
@@ -66,38 +68,32 @@ class TopKHead {
 
   Cache make_cache(Index max_columns) const {
     const bool all = options_.order == TopKOrder::kept_of_softmax;
-    return {.kept = decltype(Cache::kept)(num_experts(), max_columns),
+    return {.kept = Eigen::MatrixX<std::int32_t>(k(), max_columns),
             .probabilities = Matrix<S>(all ? num_experts() : 0, max_columns),
-            .kept_logits = Vector<S>(num_experts()),
-            .dkept = Vector<S>(num_experts())};
+            .w = Vector<S>(k()),
+            .dw = Vector<S>(k()),
+            .tile = kernel::TopKTile<S>(k())};
   }
   Gradient make_gradient() const { return {}; }
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
     detail::require_logits(*this, "top-k gate", logits);
     require_capacity("top-k gate", cache.kept.cols(), logits.cols());
+    if (cache.kept.rows() != k()) cache = make_cache(cache.kept.cols());
     const Index n = num_experts();
     weights.begin(logits.cols());
     cache.columns = -1;  // until the last column is done
+    const bool numbers = top_k(logits, k(), cache.kept.data(), cache.tile);
+    const auto is_number = [](const S& value) { return value == value; };
     if (weights.storage() == Storage::dense) weights.dense().setZero();
+    S* w = cache.w.data();
     for (Index c = 0; c < logits.cols(); ++c) {
       const S* z = logits.col(c).data();
-      std::int32_t* kept = cache.kept.col(c).data();
-      for (Index e = 0; e < n; ++e) {
-        if (z[e] != z[e]) detail::throw_bad_softmax("top-k gate", z, n, c);
+      const std::int32_t* kept = cache.kept.col(c).data();
+      if ((!numbers && !std::all_of(z, z + n, is_number)) ||
+          !set_kept(z, kept, cache.probabilities.col(c).data(), w)) {
+        detail::throw_bad_softmax("top-k gate", z, n, c);
       }
-      top_k(z, n, k(), kept);
-      S* w = cache.kept_logits.data();
-      bool ok;
-      if (options_.order == TopKOrder::softmax_of_kept) {
-        for (Index i = 0; i < k(); ++i) w[i] = z[kept[i]];
-        ok = softmax(w, k(), w);
-      } else {
-        S* p = cache.probabilities.col(c).data();
-        ok = softmax(z, n, p);
-        for (Index i = 0; i < k(); ++i) w[i] = p[kept[i]];
-      }
-      if (!ok) detail::throw_bad_softmax("top-k gate", z, n, c);
       if (weights.storage() == Storage::dense) {
         for (Index i = 0; i < k(); ++i) weights.dense()(kept[i], c) = w[i];
       } else {
@@ -111,34 +107,22 @@ class TopKHead {
   }
 
   void backward(const Context&, const In<S>& logits, const GateOutput<S>& weights,
-                const GateOutput<S>& dweights, double, Out<S> dlogits, Gradient&, Cache& cache) const {
+                const GateOutput<S>& dweights, double, Out<S> dlogits, Gradient&,
+                Cache& cache) const {
     detail::require_backward(*this, "top-k gate", logits, cache.columns);
-    const bool dense = weights.storage() == Storage::dense;
+    const Index count = cache.kept.rows();  // the k of that forward
     for (Index c = 0; c < logits.cols(); ++c) {
-      const std::int32_t* kept = cache.kept.col(c).data();
-      Index count = k();
-      const S* w = cache.kept_logits.data();
-      const S* dw = cache.dkept.data();
-      if (dense) {
-        for (Index i = 0; i < k(); ++i) {
-          cache.kept_logits[i] = weights.dense()(kept[i], c);
-          cache.dkept[i] = dweights.dense()(kept[i], c);
-        }
-      } else {
-        kept = weights.routing().experts(c).data();
-        count = static_cast<Index>(weights.routing().experts(c).size());
-        w = weights.routing().weights(c).data();
-        dw = dweights.routing().weights(c).data();
-      }
-      S dot(0);
-      for (Index i = 0; i < count; ++i) dot += w[i] * dw[i];
+      const auto kept = cache.kept.col(c);
+      const S* w = values_of(weights, c, kept, cache.w);
+      const S* dw = values_of(dweights, c, kept, cache.dw);
+      const S dot = detail::dot(w, dw, count);
+      S* dz = dlogits.col(c).data();
       if (options_.order == TopKOrder::softmax_of_kept) {
-        for (Index i = 0; i < count; ++i) dlogits(kept[i], c) += w[i] * (dw[i] - dot);
+        for (Index i = 0; i < count; ++i) dz[kept[i]] += w[i] * (dw[i] - dot);
       } else {
-        for (Index i = 0; i < count; ++i) dlogits(kept[i], c) += w[i] * dw[i];
-        for (Index e = 0; e < num_experts(); ++e) {
-          dlogits(e, c) -= cache.probabilities(e, c) * dot;
-        }
+        const S* p = cache.probabilities.col(c).data();
+        for (Index i = 0; i < count; ++i) dz[kept[i]] += w[i] * dw[i];
+        for (Index e = 0; e < num_experts(); ++e) dz[e] -= p[e] * dot;
       }
     }
   }
@@ -156,6 +140,28 @@ class TopKHead {
   static void visit(F&&, M&...) {}
 
  private:
+  /// One column's weights of the kept, and p for kept_of_softmax. Returns false if there are none.
+  bool set_kept(const S* z, const std::int32_t* kept, S* p, S* w) const {
+    const bool all = options_.order == TopKOrder::kept_of_softmax;
+    if (all && !softmax(z, num_experts(), p)) return false;
+    for (Index i = 0; i < k(); ++i) w[i] = all ? p[kept[i]] : z[kept[i]];
+    return all || softmax(w, k(), w);
+  }
+  /// The values of the kept in a column, in scratch unless a routing has them all side by side; 0
+  /// for one that is not in the support. Both storages add in the same order.
+  template <class Kept>
+  static const S* values_of(const GateOutput<S>& weights, Index c, const Kept& kept,
+                            Vector<S>& scratch) {
+    if (weights.storage() == Storage::dense) {
+      for (Index i = 0; i < kept.size(); ++i) scratch[i] = weights.dense()(kept[i], c);
+      return scratch.data();
+    }
+    const auto values = weights.routing().weights(c);
+    if (static_cast<Index>(values.size()) == kept.size()) return values.data();
+    for (Index i = 0; i < kept.size(); ++i) scratch[i] = weights.weight(kept[i], c);
+    return scratch.data();
+  }
+
   Options options_;
 };
 

@@ -8,10 +8,11 @@
 #include <bit>
 #include <limits>
 
-/// Binary codes of experts and the single-expert selector made of them (Hazimeh et al., 2021, eq. (4)).
+/// Binary codes of experts and the single-expert selector made of them (Hazimeh et al., 2021, eq.
+/// (4)).
 ///
-/// Expert e has bit j = (e >> j) & 1, least significant first, j = 0..m-1, m = ceil(log2 n). With bits
-/// s_j = S(z_j) a selector puts on code e the weight
+/// Expert e has bit j = (e >> j) & 1, least significant first, j = 0..m-1, m = ceil(log2 n). With
+/// bits s_j = S(z_j) a selector puts on code e the weight
 ///
 ///   r(e) = prod over j of ( bit j of e ? s_j : 1 - s_j ),      e = 0..2^m - 1.
 ///
@@ -23,15 +24,17 @@ namespace selgate {
 namespace detail {
 constexpr std::uint64_t digits(Index mask) { return static_cast<std::uint64_t>(mask); }
 constexpr int lowest_digit(Index mask) { return std::countr_zero(digits(mask)); }
-constexpr int highest_digit(Index mask) { return static_cast<int>(std::bit_width(digits(mask))) - 1; }
+constexpr int highest_digit(Index mask) {
+  return static_cast<int>(std::bit_width(digits(mask))) - 1;
+}
 }  // namespace detail
 
 /// m = ceil(log2 n): 0 for one expert.
 constexpr int num_bits(Index n) { return n == 1 ? 0 : detail::highest_digit(n - 1) + 1; }
 constexpr bool is_power_of_two(Index n) { return std::has_single_bit(detail::digits(n)); }
 
-/// More bits than any number of experts that fits in memory.
-inline constexpr int max_bits = 40;
+/// Experts are counted in int32.
+inline constexpr int max_bits = 31;
 template <class T>
 using PerBit = std::array<T, max_bits>;
 
@@ -90,46 +93,59 @@ Subcube subcube(const SmoothStep<S>* bits, int m) {
   return cube;
 }
 
-/// r[i] = scale * r(code i of the cube), by doubling: one multiplication an entry. Returns the
-/// smallest of them, which tells whether any has underflowed although its code is in the support.
-template <class S>
-S selector_products(const SmoothStep<S>* bits, const Subcube& cube, S scale, S* r) {
+namespace detail {
+
+/// Cubes of more free digits are taken as products of two smaller ones, about equal.
+inline constexpr int max_undivided = 6;
+
+struct HalfCubes {
+  Subcube low, high;
+  explicit HalfCubes(const Subcube& cube) {
+    high.free = cube.free;
+    for (int i = 0; i < (cube.num_free() + 1) / 2; ++i) high.free &= high.free - 1;
+    low.free = cube.free & ~high.free;
+  }
+};
+
+/// r[i] = scale * r(code i), by doubling: one multiplication an entry. Returns the smallest.
+template <class E>
+E double_up(const SmoothStep<E>* bits, const Subcube& cube, const E& scale, E* r) {
+  const E unit = kernel::broadcast<E>(kernel::scalar_of<E>(1));
   r[0] = scale;
-  S smallest = scale;
+  E smallest = scale;
   Index size = 1;
   for (Index rest = cube.free; rest != 0; rest &= rest - 1, size *= 2) {
-    const SmoothStep<S>& bit = bits[detail::lowest_digit(rest)];
-    const S one = bit.value(), zero = bit.complement();
+    const SmoothStep<E>& bit = bits[lowest_digit(rest)];
+    const E one = bit.value(), zero = bit.complement();
     for (Index i = 0; i < size; ++i) r[size + i] = r[i] * one;
     for (Index i = 0; i < size; ++i) r[i] = r[i] * zero;
-    smallest *= one < zero ? one : zero;
+    smallest *= bit.is_binary() ? unit : (one < zero ? one : zero);
   }
   return smallest;
 }
 
-/// Backward of selector_products with scale 1. Returns dot = sum_i r[i] u[i] and ADDS to ds[j] the
-/// derivative of `scale * dot` by s_j, for fractional bits j. Overwrites u; prefix has room for size entries.
+/// selector_gradient of few free digits.
 ///
-///   From the highest free bit down, u holds the cube contracted with all higher bits: its halves
-///   u0 (bit = 0) and u1 (bit = 1) give ds_j = sum prefix_j .* (u1 - u0), prefix_j being the product
-///   over the lower bits, and then u <- (1 - s_j) u0 + s_j u1.
-template <class S>
-S selector_gradient(const SmoothStep<S>* bits, const Subcube& cube, S scale, S* u, S* prefix, S* ds) {
-  S* level = prefix;  // products over the lowest 0, 1, 2 ... free bits, one after another
+///   From the highest free digit down, u holds the cube contracted with all higher ones: its halves
+///   u0 (bit = 0) and u1 (bit = 1) give ds_j = sum prefix_j .* (u1 - u0), prefix_j being the
+///   product over the lower bits, and then u <- (1 - s_j) u0 + s_j u1.
+template <class E>
+E contract(const SmoothStep<E>* bits, const Subcube& cube, const E& scale, E* u, E* prefix, E* ds) {
+  E* level = prefix;  // products over the lowest 0, 1, 2 ... free bits, one after another
   level[0] = scale;
   Index size = 1;
   for (Index rest = cube.free; (rest & (rest - 1)) != 0; rest &= rest - 1, size *= 2) {
-    const SmoothStep<S>& bit = bits[detail::lowest_digit(rest)];
-    const S one = bit.value(), zero = bit.complement();
-    S* next = level + size;
+    const SmoothStep<E>& bit = bits[lowest_digit(rest)];
+    const E one = bit.value(), zero = bit.complement();
+    E* next = level + size;
     for (Index i = 0; i < size; ++i) next[i] = level[i] * zero;
     for (Index i = 0; i < size; ++i) next[size + i] = level[i] * one;
     level = next;
   }
   for (Index rest = cube.free; rest != 0; size /= 2) {
-    const int j = detail::highest_digit(rest);
-    const S one = bits[j].value(), zero = bits[j].complement();
-    S sum(0);
+    const int j = highest_digit(rest);
+    const E one = bits[j].value(), zero = bits[j].complement();
+    E sum{};
     for (Index i = 0; i < size; ++i) sum += level[i] * (u[size + i] - u[i]);
     for (Index i = 0; i < size; ++i) u[i] = zero * u[i] + one * u[size + i];
     ds[j] += sum;
@@ -139,39 +155,106 @@ S selector_gradient(const SmoothStep<S>* bits, const Subcube& cube, S scale, S* 
   return u[0];
 }
 
+}  // namespace detail
+
+/// Entries of scratch that any cube of up to m digits needs below.
+constexpr Index selector_scratch(int m) {
+  const Index undivided = Index{1} << (m < detail::max_undivided ? m : detail::max_undivided);
+  const Index divided = m <= detail::max_undivided ? 0 : 5 * (Index{1} << (m + 1) / 2);
+  return undivided > divided ? undivided : divided;
+}
+
+/// r[i] = scale * r(code i of the cube): one multiplication an entry. Returns the smallest of them,
+/// binary digits aside, which tells whether any has underflowed although its code is in the
+/// support.
+template <class E>
+E selector_products(const SmoothStep<E>* bits, const Subcube& cube, const E& scale, E* r,
+                    E* scratch) {
+  if (cube.num_free() <= detail::max_undivided) return detail::double_up(bits, cube, scale, r);
+  const detail::HalfCubes halves(cube);
+  const Index rows = halves.low.size(), columns = halves.high.size();
+  E *low = scratch, *high = scratch + rows;
+  const E one = kernel::broadcast<E>(kernel::scalar_of<E>(1));
+  const E smallest = detail::double_up(bits, halves.low, scale, low) *
+                     detail::double_up(bits, halves.high, one, high);
+  for (Index j = 0; j < columns; ++j) {
+    for (Index i = 0; i < rows; ++i) r[j * rows + i] = low[i] * high[j];
+  }
+  return smallest;
+}
+
+/// Backward of selector_products with scale 1. Returns dot = sum_i r[i] u[i] and ADDS to ds[j] the
+/// derivative of `scale * dot` by s_j, for the free digits j. Overwrites u.
+///
+/// With r = low (x) high, dot = <low, U high> = <high, U' low>: u is read once, for both.
+template <class E>
+E selector_gradient(const SmoothStep<E>* bits, const Subcube& cube, const E& scale, E* u,
+                    E* scratch, E* ds) {
+  if (cube.num_free() <= detail::max_undivided) {
+    return detail::contract(bits, cube, scale, u, scratch, ds);
+  }
+  const detail::HalfCubes halves(cube);
+  const Index rows = halves.low.size(), columns = halves.high.size();
+  E *low = scratch, *high = low + rows, *u_low = high + columns, *u_high = u_low + rows;
+  E* prefix = u_high + columns;
+  const E one = kernel::broadcast<E>(kernel::scalar_of<E>(1));
+  detail::double_up(bits, halves.low, one, low);
+  detail::double_up(bits, halves.high, one, high);
+  for (Index i = 0; i < rows; ++i) u_low[i] = E{};
+  using L = kernel::Lanes<E>;
+  for (Index j = 0; j < columns; ++j, u += rows) {
+    typename L::Element sum{};
+    for (Index i = 0; i < rows; i += L::count) {
+      const auto u_ij = L::load(u + i);
+      sum += L::load(low + i) * u_ij;
+      L::store(L::load(u_low + i) + high[j] * u_ij, u_low + i);
+    }
+    u_high[j] = L::sum(sum);
+  }
+  detail::contract(bits, halves.high, scale, u_high, prefix, ds);
+  return detail::contract(bits, halves.low, scale, u_low, prefix, ds);
+}
+
+namespace detail {
+
+/// One digit of the recurrence of reachable_mass.
+template <class E>
+E mass_step(bool digit, const SmoothStep<E>& bit, const E& mass) {
+  return digit ? bit.complement() + bit.value() * mass : bit.complement() * mass;
+}
+constexpr bool digit_of(Index n, int j) { return (n >> j & 1) != 0; }
+
+}  // namespace detail
+
 /// Mass that a selector leaves on the first n codes, in O(m): the distribution function of a binary
 /// number with independent digits at n - 1. With F_0 = 0 and n_j the digits of n,
 ///
 ///   F_{j+1} = n_j ? (1 - s_j) + s_j F_j : (1 - s_j) F_j,      mass = F_m  (1 where n = 2^m).
-template <class S>
-S reachable_mass(Index n, const SmoothStep<S>* bits, int m) {
-  if (n == Index{1} << m) return S(1);
-  S mass(0);
-  for (int j = 0; j < m; ++j) {
-    mass = (n >> j & 1) != 0 ? bits[j].complement() + bits[j].value() * mass
-                             : bits[j].complement() * mass;
-  }
+template <class E>
+E reachable_mass(Index n, const SmoothStep<E>* bits, int m) {
+  if (n == Index{1} << m) return kernel::broadcast<E>(kernel::scalar_of<E>(1));
+  E mass{};
+  for (int j = 0; j < m; ++j) mass = detail::mass_step(detail::digit_of(n, j), bits[j], mass);
   return mass;
 }
 
 /// ds[j] += scale * d mass / d s_j, for n < 2^m.
-template <class S>
-void reachable_mass_gradient(Index n, const SmoothStep<S>* bits, int m, S scale, S* ds) {
-  PerBit<S> before;  // F_j
-  S mass(0);
+template <class E>
+void reachable_mass_gradient(Index n, const SmoothStep<E>* bits, int m, E scale, E* ds) {
+  using S = kernel::scalar_of<E>;
+  PerBit<E> before;  // F_j
+  E mass{};
   for (int j = 0; j < m; ++j) {
-    const auto at = static_cast<std::size_t>(j);
-    before[at] = mass;
-    mass = (n >> j & 1) != 0 ? bits[j].complement() + bits[j].value() * mass
-                             : bits[j].complement() * mass;
+    before[static_cast<std::size_t>(j)] = mass;
+    mass = detail::mass_step(detail::digit_of(n, j), bits[j], mass);
   }
   for (int j = m - 1; j >= 0; --j) {
-    const auto at = static_cast<std::size_t>(j);
-    if ((n >> j & 1) != 0) {
-      ds[j] += scale * (before[at] - S(1));
+    const E& f = before[static_cast<std::size_t>(j)];
+    if (detail::digit_of(n, j)) {
+      ds[j] += scale * (f - S(1));
       scale *= bits[j].value();
     } else {
-      ds[j] -= scale * before[at];
+      ds[j] -= scale * f;
       scale *= bits[j].complement();
     }
   }

@@ -13,34 +13,32 @@ enum class Entropy { all_codes, reachable, renormalised };
 
 /// Masses below this count as this where something is divided by them.
 inline constexpr double mass_floor = 1e-6;
-template <class S>
-S floored_mass(S mass) {
-  return mass < S(mass_floor) ? S(mass_floor) : mass;
+template <class E>
+E floored_mass(const E& mass) {
+  using S = kernel::scalar_of<E>;
+  return mass < S(mass_floor) ? kernel::broadcast<E>(S(mass_floor)) : mass;
 }
 
 namespace detail {
 
 /// x(s) and x(1-s) of one bit, x(a) = -a log a: 0 for a binary one.
-template <class S>
+template <class E>
 struct BitEntropy {
-  S one{0}, zero{0};
-  explicit BitEntropy(const SmoothStep<S>& bit) {
-    if (!bit.is_binary()) {
-      one = -bit.value() * bit.log_value();
-      zero = -bit.complement() * bit.log_complement();
-    }
-  }
+  E one, zero;
+  explicit BitEntropy(const SmoothStep<E>& bit)
+      : one(bit.is_binary() ? E{} : -bit.value() * bit.log_value()),
+        zero(bit.is_binary() ? E{} : -bit.complement() * bit.log_complement()) {}
 };
 
 /// The codes below the digits of n that push has seen: their mass F and entropy sum G, and the
 /// entropy H of those bits.
-template <class S>
+template <class E>
 struct PrefixEntropy {
-  S f{0}, g{0}, h{0};
+  E f{}, g{}, h{};
 
-  void push(const SmoothStep<S>& bit, bool digit) {
-    const BitEntropy<S> x(bit);
-    const S s = bit.value(), c = bit.complement();
+  void push(const SmoothStep<E>& bit, bool digit) {
+    const BitEntropy<E> x(bit);
+    const E s = bit.value(), c = bit.complement();
     if (digit) {
       g = c * h + x.zero + s * g + f * x.one;
       f = c + s * f;
@@ -51,8 +49,6 @@ struct PrefixEntropy {
     h += x.one + x.zero;
   }
 };
-
-constexpr bool digit_of(Index n, int j) { return (n >> j & 1) != 0; }
 
 }  // namespace detail
 
@@ -65,63 +61,59 @@ constexpr bool digit_of(Index n, int j) { return (n >> j & 1) != 0; }
 ///   then      H <- H + x(s) + x(1-s)
 ///
 /// all_codes is H, reachable is G, renormalised is G / F + log F (0 where no mass is left).
-template <class S>
-S selector_entropy(Entropy kind, Index n, const SmoothStep<S>* bits, int m) {
+template <class E>
+E selector_entropy(Entropy kind, Index n, const SmoothStep<E>* bits, int m) {
+  using S = kernel::scalar_of<E>;
   if (kind == Entropy::all_codes || n == Index{1} << m) {
-    S h(0);
+    E h{};
     for (int j = 0; j < m; ++j) {
-      const detail::BitEntropy<S> x(bits[j]);
+      const detail::BitEntropy<E> x(bits[j]);
       h += x.one + x.zero;
     }
     return h;
   }
-  detail::PrefixEntropy<S> prefix;
+  detail::PrefixEntropy<E> prefix;
   for (int j = 0; j < m; ++j) prefix.push(bits[j], detail::digit_of(n, j));
   if (kind == Entropy::reachable) return prefix.g;
-  return prefix.f < S(mass_floor) ? S(0) : prefix.g / prefix.f + log(prefix.f);
+  return prefix.f < S(mass_floor) ? E{} : prefix.g / prefix.f + log(prefix.f);
 }
 
-/// ds[j] += scale * d entropy / d s_j for the fractional bits j: the recurrence above, run backwards.
-template <class S>
-void selector_entropy_gradient(Entropy kind, Index n, const SmoothStep<S>* bits, int m, S scale,
-                               S* ds) {
+/// ds[j] += scale * d entropy / d s_j for the fractional bits j: the recurrence above, run
+/// backwards.
+template <class E>
+void selector_entropy_gradient(Entropy kind, Index n, const SmoothStep<E>* bits, int m,
+                               const kernel::scalar_of<E>& scale, E* ds) {
+  using S = kernel::scalar_of<E>;
   if (kind == Entropy::all_codes || n == Index{1} << m) {
-    for (int j = 0; j < m; ++j) {
-      if (!bits[j].is_binary()) ds[j] += scale * bits[j].log_odds();
-    }
+    for (int j = 0; j < m; ++j) ds[j] += bits[j].is_binary() ? E{} : scale * bits[j].log_odds();
     return;
   }
-  PerBit<detail::PrefixEntropy<S>> before;
-  detail::PrefixEntropy<S> prefix;
+  PerBit<detail::PrefixEntropy<E>> before;
+  detail::PrefixEntropy<E> prefix;
   for (int j = 0; j < m; ++j) {
     before[static_cast<std::size_t>(j)] = prefix;
     prefix.push(bits[j], detail::digit_of(n, j));
   }
-  S dg = scale, df(0), dh(0);
+  E dg = kernel::broadcast<E>(scale), df{}, dh{};
   if (kind == Entropy::renormalised) {
-    if (prefix.f < S(mass_floor)) return;
-    dg = scale / prefix.f;
-    df = dg * (S(1) - prefix.g / prefix.f);
+    dg = prefix.f < S(mass_floor) ? E{} : dg / prefix.f;
+    df = prefix.f < S(mass_floor) ? E{} : dg * (S(1) - prefix.g / prefix.f);
   }
   for (int j = m - 1; j >= 0; --j) {
     const auto& [f, g, h] = before[static_cast<std::size_t>(j)];
-    const detail::BitEntropy<S> x(bits[j]);
-    const S s = bits[j].value(), c = bits[j].complement();
-    const bool digit = detail::digit_of(n, j);
-    if (!bits[j].is_binary()) {
-      const S dx_one = -(bits[j].log_value() + S(1)), dx_zero = -(bits[j].log_complement() + S(1));
-      ds[j] += dh * bits[j].log_odds();
-      if (digit) {
-        ds[j] += dg * (g - h - dx_zero + f * dx_one) + df * (f - S(1));
-      } else {
-        ds[j] -= dg * (g + f * dx_zero) + df * f;
-      }
-    }
-    if (digit) {
+    const SmoothStep<E>& bit = bits[j];
+    const detail::BitEntropy<E> x(bit);
+    const E s = bit.value(), c = bit.complement();
+    const E dx_one = -(bit.log_value() + S(1)), dx_zero = -(bit.log_complement() + S(1));
+    if (detail::digit_of(n, j)) {
+      ds[j] += bit.is_binary()
+                   ? E{}
+                   : dh * bit.log_odds() + dg * (g - h - dx_zero + f * dx_one) + df * (f - S(1));
       dh += dg * c;
       df = dg * x.one + df * s;
       dg = dg * s;
     } else {
+      ds[j] += bit.is_binary() ? E{} : dh * bit.log_odds() - dg * (g + f * dx_zero) - df * f;
       df = dg * x.zero + df * c;
       dg = dg * c;
     }

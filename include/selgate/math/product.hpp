@@ -11,9 +11,9 @@ namespace selgate {
 
 /// The three dense products of the library, behind one door. Weights W are in x out, activations
 /// features x batch. float and double go to Eigen (or to whatever BLAS the user gave Eigen); up to
-/// kernel::max_skinny outputs, and wherever a fixed order is asked for, they go to a kernel that adds
-/// in one order per example, so that an example's logits do not depend on the batch around it. Every
-/// other scalar (dual numbers, counting scalars, long double) takes the plain loops below.
+/// kernel::max_skinny outputs, and wherever a fixed order is asked for, they go to a kernel that
+/// adds in one order per example, so that an example's logits do not depend on the batch around it.
+/// Every other scalar (dual numbers, counting scalars, long double) takes the plain loops below.
 
 /// In which order a product may add: `fixed` means the same for an example in any batch.
 enum class SumOrder { fastest, fixed };
@@ -39,8 +39,9 @@ void forward_product(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y
     if (w.cols() <= kernel::max_skinny || order == SumOrder::fixed) {
       detail::for_output_blocks(w.cols(), [&](Index first, Index count) {
         const Index biases = bias.size() != 0 ? count : 0;
-        kernel::skinny_forward<S>(w.middleCols(first, count), bias.middleRows(biases ? first : 0, biases),
-                                  x, y.middleRows(first, count));
+        kernel::skinny_forward<S>(w.middleCols(first, count),
+                                  bias.middleRows(biases ? first : 0, biases), x,
+                                  y.middleRows(first, count));
       });
     } else {
       y.noalias() = w.transpose() * x;
@@ -64,7 +65,8 @@ void input_gradient_product(const In<S>& w, const In<S>& dy, Out<S> dx,
   if constexpr (detail::has_fast_product<S>) {
     if (w.cols() <= kernel::max_skinny || order == SumOrder::fixed) {
       detail::for_output_blocks(w.cols(), [&](Index first, Index count) {
-        kernel::skinny_input_gradient<S>(w.middleCols(first, count), dy.middleRows(first, count), dx);
+        kernel::skinny_input_gradient<S>(w.middleCols(first, count), dy.middleRows(first, count),
+                                         dx);
       });
     } else {
       dx.noalias() += w * dy;
@@ -82,7 +84,11 @@ void input_gradient_product(const In<S>& w, const In<S>& dy, Out<S> dx,
 template <class S>
 void weight_gradient_product(const In<S>& x, const In<S>& dy, Out<S> dw) {
   if constexpr (detail::has_fast_product<S>) {
-    dw.noalias() += x * dy.transpose();
+    if (dw.cols() <= kernel::max_skinny) {
+      kernel::skinny_weight_gradient<S>(x, dy, dw);
+    } else {
+      dw.noalias() += x * dy.transpose();
+    }
   } else {
     for (Index b = 0; b < dy.cols(); ++b) {
       for (Index o = 0; o < dw.cols(); ++o) {

@@ -3,11 +3,12 @@
 
 #include <selgate/core/types.hpp>
 #include <selgate/math/exp_log.hpp>
+#include <selgate/math/kernel/lanes.hpp>
 
 namespace selgate {
 
-/// The smooth-step of DSelect-k (Hazimeh et al., 2021, section 3.1): continuously differentiable, and
-/// exactly 0 and 1 outside (-gamma/2, gamma/2),
+/// The smooth-step of DSelect-k (Hazimeh et al., 2021, section 3.1): continuously differentiable,
+/// and exactly 0 and 1 outside (-gamma/2, gamma/2),
 ///
 ///   S(t) = -2 t^3 / gamma^3 + 3 t / (2 gamma) + 1/2   inside.
 ///
@@ -18,44 +19,49 @@ namespace selgate {
 /// without cancellation: next to the edge the expanded cubic loses a third of its digits. For the
 /// same reason a bit is binary iff v or w is exactly 0; thousands of floats below the edge round S
 /// to 1 while S' > 0. NaN stays NaN.
-template <class S>
+///
+/// E is a scalar, or a pack of scalars of as many examples (kernel/lanes.hpp); so in all that
+/// follows from bits.
+template <class E>
 struct SmoothStep {
-  S v, w;
+  using S = kernel::scalar_of<E>;
+  E v, w;
 
-  [[nodiscard]] S value() const { return v * v * (S(3) - S(2) * v); }
-  [[nodiscard]] S complement() const { return w * w * (S(3) - S(2) * w); }
+  [[nodiscard]] E value() const { return v * v * (S(3) - S(2) * v); }
+  [[nodiscard]] E complement() const { return w * w * (S(3) - S(2) * w); }
   /// dS/dt.
-  [[nodiscard]] S slope(S gamma) const { return S(6) * v * w / gamma; }
-  [[nodiscard]] bool is_zero() const { return v == S(0); }
-  [[nodiscard]] bool is_one() const { return w == S(0); }
-  [[nodiscard]] bool is_binary() const { return is_zero() || is_one(); }
+  [[nodiscard]] E slope(const S& gamma) const { return S(6) * v * w / gamma; }
+  [[nodiscard]] auto is_zero() const { return v == S(0); }
+  [[nodiscard]] auto is_one() const { return w == S(0); }
+  [[nodiscard]] auto is_binary() const { return (v < w ? v : w) == S(0); }
 
   /// log S and log(1 - S), each to full relative accuracy; for fractional bits.
-  [[nodiscard]] S log_value() const { return log_of(v, complement()); }
-  [[nodiscard]] S log_complement() const { return log_of(w, value()); }
+  [[nodiscard]] E log_value() const { return log_of(v, complement()); }
+  [[nodiscard]] E log_complement() const { return log_of(w, value()); }
   /// log((1 - S) / S).
-  [[nodiscard]] S log_odds() const {
+  [[nodiscard]] E log_odds() const {
     return S(2) * log(w / v) + log((S(3) - S(2) * w) / (S(3) - S(2) * v));
   }
 
  private:
-  static S log_of(S half, S complement) {
+  static E log_of(const E& half, const E& complement) {
     return half <= S(0.5) ? S(2) * log(half) + log(S(3) - S(2) * half) : log1p(-complement);
   }
 };
 
-template <class S>
-SmoothStep<S> smooth_step(S t, S gamma) {
-  const S u = t / gamma;
-  auto clamp = [](S x) { return x < S(0) ? S(0) : x > S(1) ? S(1) : x; };
+template <class E>
+SmoothStep<E> smooth_step(const E& t, const kernel::scalar_of<E>& gamma) {
+  using S = kernel::scalar_of<E>;
+  const E u = t / gamma, zero{}, one = kernel::broadcast<E>(S(1));
+  auto clamp = [&](const E& x) { return x < zero ? zero : (x > one ? one : x); };
   return {clamp(S(0.5) + u), clamp(S(0.5) - u)};
 }
 
 /// The limit gamma -> 0, which `harden` uses: 1 where t > 0, else 0. NaN stays NaN.
-template <class S>
-SmoothStep<S> hard_step(S t) {
-  if (t > S(0)) return {S(1), S(0)};
-  return {t <= S(0) ? S(0) : t, S(1)};
+template <class E>
+SmoothStep<E> hard_step(const E& t) {
+  const E zero{}, one = kernel::broadcast<E>(kernel::scalar_of<E>(1));
+  return {t > zero ? one : (t <= zero ? zero : t), t > zero ? zero : one};
 }
 
 }  // namespace selgate

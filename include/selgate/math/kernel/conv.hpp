@@ -133,8 +133,7 @@ class ConvTile {
     gather<S>(x, x_.data());
     for_each_chunk([&](Index q, Index count) {
       for (Index o = 0; o < shape_.out_channels; ++o) {
-        Element start;
-        Lanes<S>::spread(bias.size() != 0 ? bias[o] : S(0), start);
+        const Element start = broadcast<Element>(bias.size() != 0 ? bias[o] : S(0));
         std::fill_n(y_.begin() + o * chunk, count, start);
       }
       OffsetProduct<Element, S>{.rows = shape_.out_channels,

@@ -13,12 +13,65 @@
 /// written for one example serves `count` of them, each by the same operations.
 namespace selgate::kernel {
 
+/// What examples in the lanes are made of: float of Pack<float>, and of float itself.
+template <class E>
+struct ScalarOf {
+  using type = E;
+};
+template <>
+struct ScalarOf<Pack<float>> {
+  using type = float;
+};
+template <>
+struct ScalarOf<Pack<double>> {
+  using type = double;
+};
+template <class E>
+using scalar_of = typename ScalarOf<E>::type;
+template <class E>
+inline constexpr bool is_pack = !std::same_as<E, scalar_of<E>>;
+
+/// The same value in every lane.
+template <class E>
+constexpr E broadcast(const scalar_of<E>& value) {
+  if constexpr (is_pack<E>) {
+    return E{} + value;
+  } else {
+    return value;
+  }
+}
+template <class E>
+constexpr scalar_of<E> get_lane(const E& element, [[maybe_unused]] Index lane) {
+  if constexpr (is_pack<E>) {
+    return element[lane];
+  } else {
+    return element;
+  }
+}
+template <class E>
+constexpr void set_lane(E& element, [[maybe_unused]] Index lane, const scalar_of<E>& value) {
+  if constexpr (is_pack<E>) {
+    element[lane] = value;
+  } else {
+    element = value;
+  }
+}
+/// Whether a comparison holds in any lane.
+constexpr bool any(bool holds) { return holds; }
+template <class Mask>
+constexpr bool any(const Mask& mask) {
+  bool found = false;
+  for (std::size_t l = 0; l < sizeof mask / sizeof mask[0]; ++l) found |= mask[l] != 0;
+  return found;
+}
+
 /// One example at a time; float and double (below) have a pack of them.
 template <class S>
 struct Lanes {
   using Element = S;
   static constexpr Index count = 1;
-  static void spread(const S& value, Element& to) { to = value; }
+  static S load(const S* from) { return *from; }
+  static void store(const S& element, S* to) { *to = element; }
   static S sum(const S& element) { return element; }
 };
 template <class S>
@@ -26,7 +79,12 @@ template <class S>
 struct Lanes<S> {
   using Element = Pack<S>;
   static constexpr Index count = lane_count<S>;
-  static void spread(S value, Element& to) { to = Element{} + value; }
+  static Element load(const S* from) {
+    Element element;
+    kernel::load<S>(from, element);
+    return element;
+  }
+  static void store(const Element& element, S* to) { kernel::store<S>(element, to); }
   /// In the order of the lanes.
   static S sum(const Element& element) {
     S total = element[0];

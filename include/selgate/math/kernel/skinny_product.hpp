@@ -1,110 +1,284 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/core/types.hpp>
-#include <selgate/math/kernel/pack.hpp>
+#include <selgate/math/kernel/lanes.hpp>
 
 #include <algorithm>
+#include <cstring>
 
+/// The three dense products where one side is narrow, as the logits of a gate are. Nothing is
+/// allocated, and only what many examples share is copied: one alone does not pay for it.
 namespace selgate::kernel {
 
-/// Up to this many outputs the kernels here serve; they keep no packed copy of the weights.
+/// Up to this many outputs the kernels here serve.
 inline constexpr Index max_skinny = 64;
 
 namespace detail {
 
-/// y(o + i, b + j) = bias(o + i) + sum over k of W(k, o + i) x(k, b + j) for an O x C tile. The sum
-/// runs over lanes first, then over the lanes in index order, then over the last few k: the same
-/// additions for one entry whatever the tile, so an example's result does not depend on its batch.
-template <int O, int C, class S>
-void skinny_tile(const S* w, Index w_stride, const S* bias, const S* x, Index x_stride, Index size,
-                 S* y, Index y_stride) {
-  using P = Pack<S>;
-  constexpr Index lanes = lane_count<S>;
-  P sum[O][C];
-  for (int i = 0; i < O; ++i) {
-    for (int j = 0; j < C; ++j) sum[i][j] = P{};
-  }
-  Index k = 0;
-  for (; k + lanes <= size; k += lanes) {
-    P xs[C];
-    for (int j = 0; j < C; ++j) load<S>(x + j * x_stride + k, xs[j]);
-    for (int i = 0; i < O; ++i) {
-      P ws;
-      load<S>(w + i * w_stride + k, ws);
-      for (int j = 0; j < C; ++j) sum[i][j] += ws * xs[j];
-    }
-  }
-  for (int i = 0; i < O; ++i) {
-    for (int j = 0; j < C; ++j) {
-      S total = bias != nullptr ? bias[i] : S(0);
-      for (Index l = 0; l < lanes; ++l) total += sum[i][j][l];
-      for (Index r = k; r < size; ++r) total += w[i * w_stride + r] * x[j * x_stride + r];
-      y[j * y_stride + i] = total;
-    }
+/// Columns of a matrix, each contiguous.
+template <class T>
+struct Columns {
+  T* data;
+  Index stride;
+  T* at(Index row, Index column) const { return data + row + column * stride; }
+};
+
+/// Copies `count` mod 2 N numbers; N is a power of 2. (A memcpy of some lanes is a slow call.)
+template <Index N, class S>
+void copy_few(const S* from, Index count, S* to) {
+  if constexpr (N > 0) {
+    const Index part = count & N;
+    if (part != 0) std::memcpy(to, from, N * sizeof(S));
+    copy_few<N / 2>(from + part, count, to + part);
   }
 }
 
-template <int C, class S>
-void skinny_columns(const In<S>& w, const S* bias, const S* x, Index x_stride, S* y, Index y_stride) {
-  const Index outputs = w.cols(), stride = w.outerStride();
-  Index o = 0;
-  for (; o + 3 <= outputs; o += 3) {
-    skinny_tile<3, C>(w.data() + o * stride, stride, bias ? bias + o : nullptr, x, x_stride, w.rows(),
-                      y + o, y_stride);
-  }
-  for (; o < outputs; ++o) {
-    skinny_tile<1, C>(w.data() + o * stride, stride, bias ? bias + o : nullptr, x, x_stride, w.rows(),
-                      y + o, y_stride);
+/// The first rows, less than a pack, of some columns: a pack for each, filled up with zeros.
+template <class S>
+void pad(const Columns<const S>& from, Index rows, Index columns, S* to) {
+  constexpr Index lanes = lane_count<S>;
+  std::fill_n(to, columns * lanes, S(0));
+  for (Index j = 0; j < columns; ++j) copy_few<lanes / 2>(from.at(0, j), rows, to + j * lanes);
+}
+
+/// sums[i] = the lanes of packs[i], added as a tree: neighbours first, then neighbouring pairs...
+template <class S, int D = 1, int N>
+[[gnu::always_inline]] inline void sum_lanes(Pack<S> (&packs)[N], S* sums) {
+  constexpr int lanes = lane_count<S>;
+  if constexpr (D == lanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < N; i += lanes) {
+      const auto count = static_cast<std::size_t>(std::min(lanes, N - i));
+      std::memcpy(sums + i, &packs[i], count * sizeof(S));
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < N; i += 2 * D) {
+      Pack<S> other = i + D < N ? packs[i + D] : Pack<S>{};
+      exchange<D>(packs[i], other, std::make_index_sequence<lanes>{});
+      packs[i] += other;
+    }
+    sum_lanes<S, 2 * D>(packs, sums);
   }
 }
+
+/// y(o, b) = bias(o) + sum over k of w(k, o) x(k, b), with k in the lanes. `size` alone decides the
+/// order in which a sum is added, whatever tile it is in.
+template <class S>
+struct DotProducts {
+  Index size, outputs, examples;
+  Columns<const S> w, x;
+  const S* bias;  // or nullptr
+  Columns<S> y;
+
+  /// In tiles of O outputs x C examples, of which there must be as many. Where a tile would go too
+  /// far it begins earlier, and sets some entries a second time: to the same bits.
+  template <int O, int C>
+  void set() const {
+    constexpr Index block = 16 / C * C;  // examples that stay in the first cache for all outputs
+    const Index rest = size % lanes;
+    S w_rest[O * lanes], x_rest[block * lanes];
+    for (Index begin = 0; begin < examples; begin += block) {
+      const Index first = std::min(begin, examples - C), end = std::min(begin + block, examples);
+      if (rest != 0) pad<S>({x.at(size - rest, first), x.stride}, rest, end - first, x_rest);
+      for (Index next = 0; next < outputs; next += O) {
+        const Index o = std::min(next, outputs - O);
+        if (rest != 0) pad<S>({w.at(size - rest, o), w.stride}, rest, O, w_rest);
+        for (Index b = first; b < end; b += C) {
+          const Index at = std::min(b, end - C);
+          set_tile<O, C>(o, at, w_rest, x_rest + (at - first) * lanes);
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr int lanes = lane_count<S>;
+
+  /// gcc keeps arrays of packs in registers only where every loop over them is unrolled, and the
+  /// addresses only where the callers' are out of the way.
+  template <int O, int C>
+  [[gnu::noinline]] void set_tile(Index o, Index b, const S* w_rest, const S* x_rest) const {
+    Pack<S> sum[O * C];
+#pragma GCC unroll 16
+    for (int i = 0; i < O; ++i) {
+      const S start = bias != nullptr ? bias[o + i] : S(0);
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) sum[c * O + i] = Pack<S>{start};
+    }
+    Index k = 0;
+    for (; k + lanes <= size; k += lanes) {
+      add_pack<O, C>({w.at(k, o), w.stride}, {x.at(k, b), x.stride}, sum);
+    }
+    if (k < size) add_pack<O, C>({w_rest, lanes}, {x_rest, lanes}, sum);
+    S values[O * C];
+    sum_lanes<S>(sum, values);
+    const Columns<S> to{y.at(o, b), y.stride};
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) std::memcpy(to.at(0, c), values + c * O, O * sizeof(S));
+  }
+
+  template <int O, int C>
+  [[gnu::always_inline]] static void add_pack(const Columns<const S>& ws,
+                                              const Columns<const S>& xs, Pack<S> (&sum)[O * C]) {
+    Pack<S> x_pack[C];
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) load<S>(xs.at(0, c), x_pack[c]);
+#pragma GCC unroll 16
+    for (int i = 0; i < O; ++i) {
+      Pack<S> w_pack;
+      load<S>(ws.at(0, i), w_pack);
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) sum[c * O + i] += w_pack * x_pack[c];
+    }
+    if constexpr (O * C == 1) hold(sum[0]);
+  }
+};
+
+/// out(k, n) += sum over m of a(k, m) f(m, n), with k in the lanes and m in order. f(m, n) is
+/// factor[m * factor_row + n * factor_column].
+template <class S>
+struct ScaledColumns {
+  Index size, terms, columns;  // k, m and n; the last two up to max_skinny
+  Columns<const S> a;
+  const S* factor;
+  Index factor_row, factor_column;
+  Columns<S> out;
+
+  void add() const {
+    const Index rest = size % lanes, whole = size - rest;
+    if (columns < 3) {
+      add_rows<8>(0, whole);
+    } else {
+      add_rows<4>(0, whole);
+    }
+    if (rest != 0) add_rest(whole, rest);
+  }
+
+ private:
+  static constexpr int lanes = lane_count<S>;
+
+  /// R packs x C columns of sums, C factors and a pack of a fill the 16 registers of AVX2.
+  template <int R>
+  void add_rows(Index k, Index end) const {
+    for (; k + R * lanes <= end; k += R * lanes) {
+      if (columns < 16) {
+        add_columns<R, columns_of<R>>({a.at(k, 0), a.stride}, k, 0);
+      } else {  // columns a power of 2 apart share few lines of the cache: side by side they do not
+        S panel[max_skinny * R * lanes];
+        for (Index m = 0; m < terms; ++m) std::copy_n(a.at(k, m), R * lanes, panel + m * R * lanes);
+        add_columns<R, columns_of<R>>({panel, R * lanes}, k, 0);
+      }
+    }
+    if constexpr (R > 1) add_rows<R / 2>(k, end);
+  }
+  template <int R>
+  static constexpr int columns_of = R == 1 ? 6 : 12 / R;
+
+  template <int R, int C>
+  void add_columns(const Columns<const S>& rows, Index k, Index n) const {
+    for (; n + C <= columns; n += C) add_tile<R, C>(rows, k, n);
+    if constexpr (C > 1) add_columns<R, (C + 1) / 2>(rows, k, n);
+  }
+
+  /// `rows`: those of a from k on.
+  template <int R, int C>
+  [[gnu::noinline]] void add_tile(Columns<const S> rows, Index k, Index n) const {
+    const Columns<S> to{out.at(k, n), out.stride};
+    const S* f = factor + n * factor_column;
+    Pack<S> sum[C][R];
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) {
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) load<S>(to.at(i * lanes, c), sum[c][i]);
+    }
+    for (Index m = 0; m < terms; ++m, f += factor_row) {
+      S f_m[C];
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) f_m[c] = f[c * factor_column];
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) {
+        Pack<S> a_pack;
+        load<S>(rows.at(i * lanes, m), a_pack);
+#pragma GCC unroll 16
+        for (int c = 0; c < C; ++c) sum[c][i] += a_pack * f_m[c];
+      }
+      if constexpr (R * C == 1) hold(sum[0][0]);
+    }
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) {
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) store<S>(sum[c][i], to.at(i * lanes, c));
+    }
+  }
+
+  /// The last rows, less than a pack of them.
+  void add_rest(Index k, Index rows) const {
+    S a_rest[max_skinny * lanes], out_rest[max_skinny * lanes];
+    pad<S>({a.at(k, 0), a.stride}, rows, terms, a_rest);
+    pad<S>({out.at(k, 0), out.stride}, rows, columns, out_rest);
+    ScaledColumns padded = *this;
+    padded.size = lanes;
+    padded.a = {a_rest, lanes};
+    padded.out = {out_rest, lanes};
+    padded.add();
+    for (Index n = 0; n < columns; ++n)
+      copy_few<lanes / 2>(out_rest + n * lanes, rows, out.at(k, n));
+  }
+};
 
 }  // namespace detail
 
 /// y = W' x + bias; one fixed order of additions per example and output.
 template <class S>
 void skinny_forward(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y) {
-  const S* bias_data = bias.size() != 0 ? bias.data() : nullptr;
-  Index b = 0;
-  for (; b + 4 <= x.cols(); b += 4) {
-    detail::skinny_columns<4, S>(w, bias_data, x.data() + b * x.outerStride(), x.outerStride(),
-                                 y.data() + b * y.outerStride(), y.outerStride());
-  }
-  for (; b < x.cols(); ++b) {
-    detail::skinny_columns<1, S>(w, bias_data, x.data() + b * x.outerStride(), x.outerStride(),
-                                 y.data() + b * y.outerStride(), y.outerStride());
+  const detail::DotProducts<S> products{.size = w.rows(),
+                                        .outputs = w.cols(),
+                                        .examples = x.cols(),
+                                        .w = {w.data(), w.outerStride()},
+                                        .x = {x.data(), x.outerStride()},
+                                        .bias = bias.size() != 0 ? bias.data() : nullptr,
+                                        .y = {y.data(), y.outerStride()}};
+  if (w.cols() >= 4 && x.cols() >= 3) {
+    products.template set<4, 3>();
+  } else if (w.cols() >= 8) {
+    products.template set<8, 1>();
+  } else if (x.cols() >= 6) {
+    w.cols() >= 2 ? products.template set<2, 6>() : products.template set<1, 6>();
+  } else {
+    w.cols() >= 2 ? products.template set<2, 1>() : products.template set<1, 1>();
   }
 }
 
 /// dx += W dy; the outputs are added in index order for every entry.
 template <class S>
 void skinny_input_gradient(const In<S>& w, const In<S>& dy, Out<S> dx) {
-  using P = Pack<S>;
-  constexpr Index lanes = lane_count<S>;
-  const Index size = w.rows(), outputs = w.cols();
-  for (Index b = 0; b < dy.cols(); ++b) {
-    const S* dy_column = dy.data() + b * dy.outerStride();
-    S* dx_column = dx.data() + b * dx.outerStride();
-    Index k = 0;
-    for (; k + 4 * lanes <= size; k += 4 * lanes) {
-      P sum[4];
-      for (int i = 0; i < 4; ++i) load<S>(dx_column + k + i * lanes, sum[i]);
-      for (Index o = 0; o < outputs; ++o) {
-        const S factor = dy_column[o];
-        const S* column = w.data() + o * w.outerStride() + k;
-        for (int i = 0; i < 4; ++i) {
-          P ws;
-          load<S>(column + i * lanes, ws);
-          sum[i] += ws * factor;
-        }
-      }
-      for (int i = 0; i < 4; ++i) store<S>(sum[i], dx_column + k + i * lanes);
-    }
-    for (; k < size; ++k) {
-      for (Index o = 0; o < outputs; ++o) {
-        dx_column[k] += w.data()[o * w.outerStride() + k] * dy_column[o];
-      }
-    }
+  for (Index b = 0; b < dy.cols(); b += max_skinny) {
+    detail::ScaledColumns<S>{.size = w.rows(),
+                             .terms = w.cols(),
+                             .columns = std::min(max_skinny, dy.cols() - b),
+                             .a = {w.data(), w.outerStride()},
+                             .factor = dy.data() + b * dy.outerStride(),
+                             .factor_row = 1,
+                             .factor_column = dy.outerStride(),
+                             .out = {dx.data() + b * dx.outerStride(), dx.outerStride()}}
+        .add();
+  }
+}
+
+/// dW += x dy'; the examples are added in index order for every entry.
+template <class S>
+void skinny_weight_gradient(const In<S>& x, const In<S>& dy, Out<S> dw) {
+  for (Index b = 0; b < dy.cols(); b += max_skinny) {
+    detail::ScaledColumns<S>{.size = x.rows(),
+                             .terms = std::min(max_skinny, dy.cols() - b),
+                             .columns = dy.rows(),
+                             .a = {x.data() + b * x.outerStride(), x.outerStride()},
+                             .factor = dy.data() + b * dy.outerStride(),
+                             .factor_row = dy.outerStride(),
+                             .factor_column = 1,
+                             .out = {dw.data(), dw.outerStride()}}
+        .add();
   }
 }
 

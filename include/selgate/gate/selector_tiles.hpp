@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/gate/head.hpp>
+#include <selgate/math/smooth_step.hpp>
+#include <selgate/math/softmax.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace selgate {
+
+/// What the logits of DSelect-k columns mean: the mix of k selectors and their k m bits, in tiles
+/// of columns, a column a lane (kernel/lanes.hpp). A scalar without packs has tiles of one column.
+template <class S>
+class SelectorTiles {
+ public:
+  using Element = typename kernel::Lanes<S>::Element;
+  using Bit = SmoothStep<Element>;
+  static constexpr Index lanes = kernel::Lanes<S>::count;
+  struct Tile {
+    Index first, count;  // columns first .. first + count - 1 in the first lanes
+    [[nodiscard]] Index index() const { return first / lanes; }
+  };
+
+  SelectorTiles() = default;
+  SelectorTiles(Index k, Index num_bits, Index max_columns)
+      : k_(k), all_bits_(k * num_bits), max_columns_(max_columns) {
+    const auto tiles = static_cast<std::size_t>((max_columns + lanes - 1) / lanes);
+    mix_.resize(tiles * static_cast<std::size_t>(k));
+    bits_.resize(tiles * static_cast<std::size_t>(all_bits_));
+    logits_.resize(static_cast<std::size_t>(k + all_bits_));
+  }
+
+  [[nodiscard]] Index max_columns() const { return max_columns_; }
+
+  template <class Body>
+  static void for_each_tile(Index columns, const Body& body) {
+    for (Index first = 0; first < columns; first += lanes) {
+      body(Tile{first, std::min(lanes, columns - first)});
+    }
+  }
+
+  /// softmax(alpha): k elements.
+  [[nodiscard]] Element* mix(const Tile& tile) { return mix_.data() + tile.index() * k_; }
+  [[nodiscard]] const Element* mix(const Tile& tile) const { return mix_.data() + tile.index() * k_; }
+  /// k m of them, those of selector 0 first.
+  [[nodiscard]] Bit* bits(const Tile& tile) { return bits_.data() + tile.index() * all_bits_; }
+  [[nodiscard]] const Bit* bits(const Tile& tile) const {
+    return bits_.data() + tile.index() * all_bits_;
+  }
+
+  /// From the tile's columns of logits; step(z) is a bit. Throws numeric_error where alpha has no
+  /// softmax, or a bit is NaN.
+  template <class Step>
+  void set(const Tile& tile, const In<S>& logits, const Step& step) {
+    Element* z = logits_.data();
+    kernel::gather<S>(logits, z);
+    Element *a = mix(tile), top = z[0], sum{};
+    for (Index i = 1; i < k_; ++i) top = z[i] > top ? z[i] : top;
+    for (Index i = 0; i < k_; ++i) sum += a[i] = exp(Element(z[i] - top));
+    for (Index i = 0; i < k_; ++i) a[i] = a[i] / sum;
+    bool refused = kernel::any(sum != sum);
+    Bit* bit = bits(tile);
+    for (Index b = 0; b < all_bits_; ++b) {
+      bit[b] = step(z[k_ + b]);
+      refused |= kernel::any(bit[b].v != bit[b].v);
+    }
+    if (refused) refuse(tile, logits);
+  }
+
+  /// One column's mix and bits.
+  void read(const Tile& tile, Index lane, std::vector<S>& column_mix,
+            std::vector<SmoothStep<S>>& column_bits) const {
+    for (Index i = 0; i < k_; ++i) {
+      column_mix[static_cast<std::size_t>(i)] = kernel::get_lane(mix(tile)[i], lane);
+    }
+    read_bits(tile, lane, 0, all_bits_, column_bits.data());
+  }
+  /// `count` of a column's bits, from `first` on.
+  void read_bits(const Tile& tile, Index lane, Index first, Index count, SmoothStep<S>* to) const {
+    for (const Bit* bit = bits(tile) + first; count > 0; ++bit, --count) {
+      *to++ = {kernel::get_lane(bit->v, lane), kernel::get_lane(bit->w, lane)};
+    }
+  }
+
+  /// What was computed for one column, into its lane.
+  static void set_lane(const std::vector<S>& column, Index lane, std::vector<Element>& tile) {
+    for (std::size_t i = 0; i < column.size(); ++i) kernel::set_lane(tile[i], lane, column[i]);
+  }
+
+ private:
+  void refuse(const Tile& tile, const In<S>& logits) const {
+    constexpr const char* name = "DSelect-k gate";
+    const auto is_number = [](const S& value) { return value == value; };
+    Vector<S> mix(k_);
+    for (Index lane = 0; lane < tile.count; ++lane) {
+      const S* z = logits.col(lane).data();
+      const Index column = tile.first + lane;
+      if (!softmax(z, k_, mix.data())) detail::throw_bad_softmax(name, z, k_, column);
+      if (std::all_of(z, z + logits.rows(), is_number)) continue;
+      detail::throw_bad_logit(name, z, logits.rows(), column, is_number, "a number");
+    }
+  }
+
+  Index k_ = 0, all_bits_ = 0, max_columns_ = 0;
+  std::vector<Element> mix_;
+  std::vector<Bit> bits_;
+  std::vector<Element> logits_;  // scratch of one tile
+};
+
+}  // namespace selgate
