@@ -415,3 +415,14 @@ TEST_CASE("DSelect-k head: rejects options out of range") {
     CHECK_THROWS_WITH(make({.num_experts = 4, .mix_range = bad}), ContainsSubstring("mix_range"));
   }
 }
+
+TEST_CASE("DSelect-k head: bit j of selector i, least significant first") {
+  const DSelectKHead<double> head({.num_experts = 8, .k = 2, .gamma = 1});
+  Vector<double> z(head.num_logits());
+  for (Index row = 0; row < z.size(); ++row) z[row] = 0.05 * static_cast<double>(row);
+  for (Index i = 0; i < 2; ++i) {
+    for (int j = 0; j < 3; ++j) {
+      CHECK(head.bit(z.data(), i, j).v == smooth_step(z[2 + 3 * i + j], 1.0).v);
+    }
+  }
+}

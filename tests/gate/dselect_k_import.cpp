@@ -148,3 +148,17 @@ TEST_CASE("bit order: reversing turns most significant first into ours") {
   reverse_bit_order(linear);
   CHECK(pack<double>(linear) == pack<double>(before));
 }
+
+TEST_CASE("bit order: bit j of m becomes bit m - 1 - j, for an even and an odd m") {
+  const Index m = GENERATE(1, 2, 3, 4, 5), k = 2;
+  Rng rng(static_cast<std::uint64_t>(m));
+  StaticDSelectKGate<double> gate({.num_experts = Index{1} << m, .k = k}, rng);
+  const Matrix<double> before = gate.map().table;
+  reverse_bit_order(gate);
+  const Matrix<double>& after = gate.map().table;
+  CHECK(after.topRows(k) == before.topRows(k));
+  for (Index i = 0; i < k; ++i) {
+    const Index first = k + i * m;
+    CHECK(after.middleRows(first, m) == before.middleRows(first, m).colwise().reverse());
+  }
+}

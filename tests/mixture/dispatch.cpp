@@ -79,6 +79,20 @@ TEST_CASE("dispatch: an expert sees the examples in which any task selects it") 
   }
 }
 
+TEST_CASE("dispatch: whole only where every active expert sees all, not the last alone") {
+  GateOutput<float> weights(Storage::dense, 3, 2);
+  weights.begin(2);
+  weights.dense() << 1, 0,  // seen by one example
+      0, 0,                 // by none
+      1, 1;                 // by all
+  Dispatch dispatch(3);
+  dispatch.build(weights, 1, 2, false);
+  CHECK_FALSE(dispatch.whole());
+  weights.dense()(0, 1) = 1;
+  dispatch.build(weights, 1, 2, false);
+  CHECK(dispatch.whole());
+}
+
 TEST_CASE("expert blocks: do not overlap, and lie stacked where all see all") {
   const double density = GENERATE(0.5, 1.0);
   Rng rng(2);
