@@ -51,8 +51,7 @@ void add_case(const CaseName& name, const Make& make) {
     CurrentWork& current = CurrentWork::instance();
     if (current.case_name != name) {
       current.work.reset();
-      current = {name, std::shared_ptr<void>(new Work(make()),
-                                             [](void* work) { delete static_cast<Work*>(work); })};
+      current = {name, std::shared_ptr<Work>(new Work(make()))};  // not movable, some of them
     }
     Work& work = *static_cast<Work*>(current.work.get());
     for (auto _ : state) {

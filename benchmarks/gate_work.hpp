@@ -10,6 +10,10 @@ namespace selgate::benchmarks {
 enum class Passes { forward, forward_backward };
 
 constexpr const char* text(Passes passes) { return passes == Passes::forward ? "fwd" : "fwdbwd"; }
+/// What ran of them; nobody wants the derivative of x.
+constexpr std::int64_t flops_of(Passes passes, const Flops& ran) {
+  return passes == Passes::forward ? ran.forward : ran.forward + ran.backward;
+}
 
 /// One gate on a batch of standard normal features: inference, or forward and backward in training,
 /// where the regularizer counts, the weights' derivative is random and nobody wants that of x.
@@ -49,8 +53,7 @@ class GateWork {
   }
 
   [[nodiscard]] std::int64_t flops() const {
-    const Flops ran = gate_.flops(x_.cols(), cache_);
-    return passes_ == Passes::forward ? ran.forward : ran.forward + ran.backward;
+    return flops_of(passes_, gate_.flops(x_.cols(), cache_));
   }
 
  private:

@@ -44,8 +44,7 @@ class LayerWork {
   }
 
   [[nodiscard]] std::int64_t flops() const {
-    const Flops ran = layer_.flops(x_.cols(), cache_);
-    return passes_ == Passes::forward ? ran.forward : ran.forward + ran.backward;
+    return flops_of(passes_, layer_.flops(x_.cols(), cache_));
   }
 
  private:

@@ -6,7 +6,6 @@
 #include "gate_work.hpp"
 
 #include <array>
-#include <bit>
 #include <cmath>
 
 namespace selgate::benchmarks {
@@ -42,7 +41,7 @@ class RegularizerWork {
  public:
   explicit RegularizerWork(Index n) : n_(n), m_(num_bits(n)) {
     regularizer_ = {.entropy_weight = 0.1,
-                    .penalty_weight = std::has_single_bit(std::uint64_t(n)) ? 0.0 : 1.0};
+                    .penalty_weight = is_power_of_two(n) ? 0.0 : 1.0};
     Rng rng(1);
     for (SmoothStep<float>& bit : bits_) {
       bit = smooth_step(static_cast<float>(rng.uniform(-0.4, 0.4)), 1.0f);

@@ -2,7 +2,6 @@
 #include <selgate/gate/expert_selectors.hpp>
 
 #include <selgate/core/random.hpp>
-#include <selgate/testing/dual.hpp>
 
 #include "catch.hpp"
 

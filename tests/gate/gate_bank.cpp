@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include <selgate/gate/gate_bank.hpp>
 
-#include <selgate/gate/gate.hpp>
 #include <selgate/testing/gate_laws.hpp>
 
 #include "catch.hpp"
+#include "dselect_k_banks.hpp"
 
 #include <string>
 
 using namespace selgate;
+using selgate::test::bank_options;
+using selgate::test::LinearBank;
+using selgate::test::StaticBank;
 using Catch::Matchers::WithinAbs;
 
 namespace {
-
-template <class S>
-using LinearBank = GateBank<Dense<S>, DSelectKHead<S>>;
-template <class S>
-using StaticBank = GateBank<StaticMap<S>, DSelectKHead<S>>;
-
-constexpr DSelectKOptions options{.in_features = 6, .num_experts = 5, .k = 2};
 
 template <class Bank>
 auto weights_of(const Bank& bank, const Matrix<typename Bank::Scalar>& x) {
@@ -36,7 +32,7 @@ TEST_CASE("gate bank: laws of DSelect-k gates on a linear map") {
   const bool bias = GENERATE(true, false);
   const LawReport report = check_gate(
       [&](auto scalar, Rng& rng) {
-        DSelectKOptions changed = options;
+        DSelectKOptions changed = bank_options;
         changed.entropy_weight = 0.1;
         changed.penalty_weight = 0.01;
         changed.bias = bias;
@@ -51,11 +47,11 @@ TEST_CASE("gate bank: laws of DSelect-k gates on a linear map") {
 TEMPLATE_TEST_CASE("gate bank: a gate has the same bits alone and in a bank", "", float, double) {
   using S = TestType;
   Rng rng(1);
-  const LinearBank<S> bank(options, 9, rng);
+  const LinearBank<S> bank(bank_options, 9, rng);
   const Matrix<S> x = uniform<S>(6, 7, rng, -9, 9);
   const Matrix<S> all = weights_of(bank, x);
   for (Index t = 0; t < 9; ++t) {
-    LinearBank<S> alone(options, 1, rng);
+    LinearBank<S> alone(bank_options, 1, rng);
     auto gate = alone.task(0);
     const auto source = bank.task(t);
     for_each_leaf([](const auto& to, const auto& from) { to.array() = from.array(); }, gate,
@@ -66,7 +62,7 @@ TEMPLATE_TEST_CASE("gate bank: a gate has the same bits alone and in a bank", ""
 }
 
 TEST_CASE("gate bank: a static gate's regularizer counts once, a per-example gate's as a mean") {
-  DSelectKOptions regularized = options;
+  DSelectKOptions regularized = bank_options;
   regularized.entropy_weight = 1;
   Rng rng(1);
   StaticBank<double> fixed(regularized, 2, rng);
@@ -92,8 +88,8 @@ TEST_CASE("gate bank: a static gate's regularizer counts once, a per-example gat
 
 TEST_CASE("gate bank: says what does not fit") {
   Rng rng(1);
-  const DSelectKHead<float> head(options);
-  CHECK_THROWS_WITH(StaticBank<float>(options, 0, rng),
+  const DSelectKHead<float> head(bank_options);
+  CHECK_THROWS_WITH(StaticBank<float>(bank_options, 0, rng),
                     "gate bank: num_tasks: expected >= 1, got 0");
   CHECK_THROWS_WITH(StaticBank<float>(StaticMap<float>(7, 2), head, 2),
                     "gate bank: rows of the static table: expected 8, got 7");
@@ -104,7 +100,7 @@ TEST_CASE("gate bank: says what does not fit") {
       "gate bank: out_features of the map (num_tasks * num_logits): expected 16, got 8");
   CHECK_THROWS_WITH(LinearBank<float>({.num_experts = 5, .k = 2}, 1, rng),
                     "gate bank: in_features of per-example gates: expected >= 1, got 0");
-  const LinearBank<float> bank(options, 1, rng);
+  const LinearBank<float> bank(bank_options, 1, rng);
   auto weights = bank.make_output(4);
   auto cache = bank.make_cache(4);
   CHECK_THROWS_AS(bank.forward({}, Matrix<float>::Zero(5, 4), weights, cache), shape_error);
@@ -112,7 +108,7 @@ TEST_CASE("gate bank: says what does not fit") {
 
 TEST_CASE("gate bank: a NaN among the parameters is found by its logit") {
   Rng rng(1);
-  LinearBank<float> bank(options, 2, rng);
+  LinearBank<float> bank(bank_options, 2, rng);
   bank.map().weight(3, 8 + 4) = std::numeric_limits<float>::quiet_NaN();  // task 1, row 4
   CHECK_THROWS_WITH(weights_of(bank, Matrix<float>::Ones(6, 3)),
                     "DSelect-k gate: logit in row 4, column 1: expected a number, got nan");

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <selgate/gate/gate_bank.hpp>
 
-#include <selgate/gate/gate.hpp>
-
 #include "catch.hpp"
+#include "dselect_k_banks.hpp"
 
 #include <cmath>
 #include <initializer_list>
@@ -11,16 +10,12 @@
 #include <vector>
 
 using namespace selgate;
+using selgate::test::bank_options;
+using selgate::test::LinearBank;
+using selgate::test::StaticBank;
 using Catch::Matchers::WithinAbs;
 
 namespace {
-
-template <class S>
-using LinearBank = GateBank<Dense<S>, DSelectKHead<S>>;
-template <class S>
-using StaticBank = GateBank<StaticMap<S>, DSelectKHead<S>>;
-
-constexpr DSelectKOptions options{.in_features = 6, .num_experts = 5, .k = 2};
 
 std::string names(const auto& module) {
   std::string text;
@@ -39,17 +34,18 @@ std::string names(const auto& module) {
 TEST_CASE("gate bank: parameters have the names and shapes of files") {
   Rng rng(1);
   const std::string zero = "0.G 2 6\n0.G_bias 2\n0.W 2 3 6\n0.W_bias 2 3\n";
-  CHECK(names(LinearBank<float>(options, 1, rng)) == zero);
-  CHECK(names(LinearBank<float>(options, 2, rng)) ==
+  CHECK(names(LinearBank<float>(bank_options, 1, rng)) == zero);
+  CHECK(names(LinearBank<float>(bank_options, 2, rng)) ==
         zero + "1.G 2 6\n1.G_bias 2\n1.W 2 3 6\n1.W_bias 2 3\n");
-  CHECK(names(StaticBank<float>(options, 2, rng)) == "0.alpha 2\n0.Z 2 3\n1.alpha 2\n1.Z 2 3\n");
-  DSelectKOptions no_bias = options;
+  CHECK(names(StaticBank<float>(bank_options, 2, rng)) ==
+        "0.alpha 2\n0.Z 2 3\n1.alpha 2\n1.Z 2 3\n");
+  DSelectKOptions no_bias = bank_options;
   no_bias.bias = false;
   CHECK(names(LinearBank<float>(no_bias, 1, rng)) == "0.G 2 6\n0.W 2 3 6\n");
   using SoftmaxBank = GateBank<Dense<float>, SoftmaxHead<float>>;
   CHECK(names(SoftmaxBank({.in_features = 6, .num_experts = 5}, 1, rng)) == "0.A 5 6\n0.b 5\n");
-  CHECK(names(LinearBank<float>(options, 2, rng).make_gradient()) ==
-        names(LinearBank<float>(options, 2, rng)));
+  CHECK(names(LinearBank<float>(bank_options, 2, rng).make_gradient()) ==
+        names(LinearBank<float>(bank_options, 2, rng)));
 }
 
 TEST_CASE("gate bank: initial laws") {
@@ -81,6 +77,6 @@ TEST_CASE("gate bank: initial laws") {
   within(spread(GateBank<Dense<double>, TopKHead<double>>(top_k, 1, rng)), {glorot, 0});
   within(spread(GateBank<StaticMap<double>, TopKHead<double>>(top_k, 1, rng)), {.05});
   Rng first(7), second(7);
-  CHECK(pack<float>(LinearBank<float>(options, 3, first)) ==
-        pack<float>(LinearBank<float>(options, 3, second)));
+  CHECK(pack<float>(LinearBank<float>(bank_options, 3, first)) ==
+        pack<float>(LinearBank<float>(bank_options, 3, second)));
 }

@@ -24,11 +24,9 @@ TEMPLATE_TEST_CASE("selector tiles: mix and bits of each column, in any number o
     CHECK(tile.first == seen);
     seen += tile.count;
     tiles.set(tile, logits.middleCols(tile.first, tile.count), step);
-    std::vector<S> mix(3);
-    std::vector<SmoothStep<S>> bits(6);
     for (Index lane = 0; lane < tile.count; ++lane) {
       const Vector<S> z = logits.col(tile.first + lane);
-      tiles.read(tile, lane, mix, bits);
+      const auto& [mix, bits] = tiles.read(tile, lane);
       Vector<S> expected(k);
       REQUIRE(softmax(z.data(), k, expected.data()));
       for (Index i = 0; i < k; ++i) {

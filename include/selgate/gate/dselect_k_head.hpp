@@ -8,6 +8,7 @@
 #include <selgate/gate/selector_tiles.hpp>
 
 #include <algorithm>
+#include <vector>
 
 namespace selgate {
 
@@ -45,13 +46,16 @@ class DSelectKHead {
   static constexpr bool has_few_logits = true;  // O(k log n): a linear map adds in a fixed order
   using Tiles = SelectorTiles<S>;
   using Tile = typename Tiles::Tile;
+  using Column = typename Tiles::Column;
   using Element = typename Tiles::Element;
   struct Cache {
     Index columns = -1;     // of the last forward
     bool in_tiles = false;  // whether it made weights a tile at a time
     Tiles tiles;
-    ExpertSelectors::Scratch<Element> tile;
-    ExpertSelectors::Scratch<S> column;
+    ExpertSelectors::Scratch<Element> tile_scratch;
+    ExpertSelectors::Scratch<S> column_scratch;
+    std::vector<Element> dlogits, weights, dweights;  // of a tile: k + k m, n, n
+    std::vector<S> routed;                            // n
     EntryList<S> entries;
   };
 
@@ -91,9 +95,14 @@ class DSelectKHead {
     return step(logits[k() + i * num_bits() + j]);
   }
   Cache make_cache(Index max_columns) const {
+    const auto n = static_cast<std::size_t>(num_experts());
     return {.tiles = Tiles(k(), num_bits(), max_columns),
-            .tile = selectors_.template make_scratch<Element>(has_few_codes()),
-            .column = selectors_.template make_scratch<S>(true),
+            .tile_scratch = selectors_.template make_scratch<Element>(has_few_codes()),
+            .column_scratch = selectors_.template make_scratch<S>(true),
+            .dlogits = std::vector<Element>(static_cast<std::size_t>(num_logits())),
+            .weights = std::vector<Element>(has_few_codes() ? n : 0),
+            .dweights = std::vector<Element>(has_few_codes() ? n : 0),
+            .routed = std::vector<S>(n),
             .entries = {}};
   }
   Gradient make_gradient() const { return {}; }
@@ -112,11 +121,11 @@ class DSelectKHead {
         return;
       }
       for (Index lane = 0; lane < tile.count; ++lane) {
-        cache.tiles.read(tile, lane, cache.column.mix, cache.column.bits);
+        const Column& column = cache.tiles.read(tile, lane);
         if (weights.storage() == Storage::dense) {
-          add_up(cache, weights.dense().col(tile.first + lane).data());
+          add_up(column, cache, weights.dense().col(tile.first + lane).data());
         } else {
-          route(cache, weights.routing());
+          route(column, cache, weights.routing());
         }
       }
     });
@@ -133,10 +142,9 @@ class DSelectKHead {
                  dweights.dense().middleCols(tile.first, tile.count), cache);
       } else {
         for (Index lane = 0; lane < tile.count; ++lane) {
-          cache.tiles.read(tile, lane, cache.column.mix, cache.column.bits);
-          contract(weights, dweights, tile.first + lane, cache);
-          Tiles::set_lane(cache.column.dot, lane, cache.tile.dot);
-          Tiles::set_lane(cache.column.ds, lane, cache.tile.ds);
+          contract(cache.tiles.read(tile, lane), weights, dweights, tile.first + lane, cache);
+          Tiles::set_lane(cache.column_scratch.dot, lane, cache.tile_scratch.dot);
+          Tiles::set_lane(cache.column_scratch.ds, lane, cache.tile_scratch.ds);
         }
       }
       add_logit_gradient(context, tile, scale, dlogits.middleCols(tile.first, tile.count), cache);
@@ -198,41 +206,40 @@ class DSelectKHead {
 
   /// All n weights of a tile's columns.
   void add_up(const Tile& tile, Cache& cache, Out<S> weights) const {
-    Element* w = cache.tile.weights.data();
+    Element* w = cache.weights.data();
     std::fill_n(w, num_experts(), Element{});
     const bool underflow = selectors_.for_each_weight(
-        Codes::all, cache.tiles.mix(tile), cache.tiles.bits(tile), cache.tile,
+        Codes::all, cache.tiles.mix(tile), cache.tiles.bits(tile), cache.tile_scratch,
         [&](Index e, const Element& weight) { w[e] += weight; });
     for (Index lane = 0; underflow && lane < tile.count; ++lane) {
-      cache.tiles.read(tile, lane, cache.column.mix, cache.column.bits);
-      selectors_.raise(cache.column.mix.data(), cache.column.bits.data(), lane, w);
+      const auto& [mix, bits] = cache.tiles.read(tile, lane);
+      selectors_.raise(mix.data(), bits.data(), lane, w);
     }
     kernel::scatter<S>(w, weights);
   }
-  /// body(expert, weight) for the column that was read.
+  /// body(expert, weight) for one column.
   template <class Body>
-  bool for_each_weight(Cache& cache, const Body& body) const {
-    auto& column = cache.column;
-    const S* mix = column.mix.data();
-    return selectors_.for_each_weight(Codes::support, mix, column.bits.data(), column, body);
+  bool for_each_weight(const Column& column, Cache& cache, const Body& body) const {
+    return selectors_.for_each_weight(Codes::support, column.mix.data(), column.bits.data(),
+                                      cache.column_scratch, body);
   }
-  /// All n weights of the column that was read.
-  void add_up(Cache& cache, S* w) const {
+  /// All n weights of one column.
+  void add_up(const Column& column, Cache& cache, S* w) const {
     std::fill_n(w, num_experts(), S(0));
-    if (for_each_weight(cache, [&](Index e, const S& weight) { w[e] += weight; })) {
-      selectors_.raise(cache.column.mix.data(), cache.column.bits.data(), 0, w);
+    if (for_each_weight(column, cache, [&](Index e, const S& weight) { w[e] += weight; })) {
+      selectors_.raise(column.mix.data(), column.bits.data(), 0, w);
     }
   }
   /// The same weights, as entries. Few codes are sorted; where they are many against n, the column
   /// is added up densely: its own bits decide, nothing else. Both add the selectors in order.
-  void route(Cache& cache, Routing<S>& routing) const {
-    auto& column = cache.column;
+  void route(const Column& column, Cache& cache, Routing<S>& routing) const {
     if (4 * selectors_.num_codes(column.mix.data(), column.bits.data()) > num_experts()) {
-      add_up(cache, column.weights.data());
-      routing.push_non_zeros(column.weights.data(), num_experts());
+      add_up(column, cache, cache.routed.data());
+      routing.push_non_zeros(cache.routed.data(), num_experts());
     } else {
       cache.entries.clear();
-      for_each_weight(cache, [&](Index e, const S& weight) { cache.entries.add(e, weight); });
+      for_each_weight(column, cache,
+                      [&](Index e, const S& weight) { cache.entries.add(e, weight); });
       cache.entries.push_sums(routing, smallest_weight<S>());
     }
     routing.end_column();
@@ -240,20 +247,20 @@ class DSelectKHead {
 
   /// Sets dot and ds of a tile.
   void contract(const Tile& tile, const In<S>& weights, const In<S>& dweights, Cache& cache) const {
-    Element *w = cache.tile.weights.data(), *dw = cache.tile.dweights.data();
+    Element *w = cache.weights.data(), *dw = cache.dweights.data();
     kernel::gather<S>(weights, w);
     kernel::gather<S>(dweights, dw);
     for (Index e = 0; e < num_experts(); ++e) dw[e] = w[e] == S(0) ? Element{} : dw[e];
     selectors_.backward(
         Codes::all, cache.tiles.mix(tile), cache.tiles.bits(tile),
-        [dw] { return [dw](Index e) { return dw[e]; }; }, cache.tile);
+        [dw] { return [dw](Index e) { return dw[e]; }; }, cache.tile_scratch);
   }
-  /// Sets dot and ds of the column that was read, which is column c.
-  void contract(const GateOutput<S>& weights, const GateOutput<S>& dweights, Index c,
-                Cache& cache) const {
-    auto& column = cache.column;
+  /// Sets dot and ds of column c.
+  void contract(const Column& column, const GateOutput<S>& weights, const GateOutput<S>& dweights,
+                Index c, Cache& cache) const {
     auto run = [&](const auto& make_dw) {
-      selectors_.backward(Codes::support, column.mix.data(), column.bits.data(), make_dw, column);
+      selectors_.backward(Codes::support, column.mix.data(), column.bits.data(), make_dw,
+                          cache.column_scratch);
     };
     if (weights.storage() == Storage::dense) {
       const S* dw = dweights.dense().col(c).data();
@@ -278,12 +285,12 @@ class DSelectKHead {
     const SelectorRegularizer regularizer = regularizer_of(context);
     const Element* mix = cache.tiles.mix(tile);
     const SmoothStep<Element>* bits = cache.tiles.bits(tile);
-    Element *d = cache.tile.dlogits.data(), *dot = cache.tile.dot.data(), mean{};
+    Element *d = cache.dlogits.data(), *dot = cache.tile_scratch.dot.data(), mean{};
     kernel::gather<S>(dlogits, d);
     for (Index i = 0; i < k(); ++i) mean += dot[i] *= mix[i];
     for (Index i = 0; i < k(); ++i) {
       d[i] += dot[i] - mix[i] * mean;
-      Element *dz = d + k() + i * num_bits(), *ds = cache.tile.ds.data() + i * num_bits();
+      Element *dz = d + k() + i * num_bits(), *ds = cache.tile_scratch.ds.data() + i * num_bits();
       if (context.training()) regularizer.add_gradient(num_experts(), bits, num_bits(), scale, ds);
       for (Index j = 0; j < num_bits(); ++j) dz[j] += bits[j].slope(S(options_.gamma)) * ds[j];
       bits += num_bits();

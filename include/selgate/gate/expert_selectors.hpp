@@ -20,39 +20,29 @@ namespace selgate {
 class ExpertSelectors {
  public:
   enum class Codes { all, support };
-  /// What the passes over one column or tile need.
+  /// What the passes over one column or tile need; dot and ds are what backward sets.
   template <class E>
   struct Scratch {
-    std::vector<E> mix, dot, ds, dlogits;       // k, k, k m, k + k m
-    std::vector<SmoothStep<E>> bits;            // k m
+    std::vector<E> dot, ds;                     // k, k m
     std::vector<E> products, upstream, halves;  // 2^m, 2^m, selector_scratch(m)
-    std::vector<E> weights, dweights;           // n
   };
 
   ExpertSelectors(const CodeBook& codes, Index k) : codes_(codes), k_(k) {}
 
   [[nodiscard]] const CodeBook& codes() const { return codes_; }
-  [[nodiscard]] Index k() const { return k_; }
   [[nodiscard]] int num_bits() const { return codes_.num_bits(); }
 
-  /// Without room for codes and experts where only sums over them are asked for.
+  /// Without room for codes where dot and ds are set by others.
   template <class E>
   [[nodiscard]] Scratch<E> make_scratch(bool for_codes) const {
-    Scratch<E> scratch;
-    const auto set_size = [](auto& buffer, Index size) {
-      buffer.resize(static_cast<std::size_t>(size));
-    };
-    for (auto* buffer : {&scratch.mix, &scratch.dot}) set_size(*buffer, k_);
-    set_size(scratch.ds, k_ * num_bits());
-    set_size(scratch.bits, k_ * num_bits());
-    set_size(scratch.dlogits, k_ + k_ * num_bits());
-    if (!for_codes) return scratch;
-    for (auto* buffer : {&scratch.products, &scratch.upstream})
-      set_size(*buffer, codes_.num_codes());
-    set_size(scratch.halves, selector_scratch(num_bits()));
-    for (auto* buffer : {&scratch.weights, &scratch.dweights})
-      set_size(*buffer, codes_.num_experts());
-    return scratch;
+    const auto selectors = static_cast<std::size_t>(k_), m = static_cast<std::size_t>(num_bits());
+    const auto codes = static_cast<std::size_t>(for_codes ? codes_.num_codes() : 0);
+    const auto halves = static_cast<std::size_t>(for_codes ? selector_scratch(num_bits()) : 0);
+    return {.dot = std::vector<E>(selectors),
+            .ds = std::vector<E>(selectors * m),
+            .products = std::vector<E>(codes),
+            .upstream = std::vector<E>(codes),
+            .halves = std::vector<E>(halves)};
   }
 
   /// body(expert, a_i r_expert(s_i)), selector after selector. Returns whether a weight in the

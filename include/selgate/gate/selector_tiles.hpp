@@ -30,6 +30,8 @@ class SelectorTiles {
     mix_.resize(tiles * static_cast<std::size_t>(k));
     bits_.resize(tiles * static_cast<std::size_t>(all_bits_));
     logits_.resize(static_cast<std::size_t>(k + all_bits_));
+    column_.mix.resize(static_cast<std::size_t>(k));
+    column_.bits.resize(static_cast<std::size_t>(all_bits_));
   }
 
   [[nodiscard]] Index max_columns() const { return max_columns_; }
@@ -43,7 +45,9 @@ class SelectorTiles {
 
   /// softmax(alpha): k elements.
   [[nodiscard]] Element* mix(const Tile& tile) { return mix_.data() + tile.index() * k_; }
-  [[nodiscard]] const Element* mix(const Tile& tile) const { return mix_.data() + tile.index() * k_; }
+  [[nodiscard]] const Element* mix(const Tile& tile) const {
+    return mix_.data() + tile.index() * k_;
+  }
   /// k m of them, those of selector 0 first.
   [[nodiscard]] Bit* bits(const Tile& tile) { return bits_.data() + tile.index() * all_bits_; }
   [[nodiscard]] const Bit* bits(const Tile& tile) const {
@@ -70,12 +74,17 @@ class SelectorTiles {
   }
 
   /// One column's mix and bits.
-  void read(const Tile& tile, Index lane, std::vector<S>& column_mix,
-            std::vector<SmoothStep<S>>& column_bits) const {
+  struct Column {
+    std::vector<S> mix;
+    std::vector<SmoothStep<S>> bits;
+  };
+  /// Good until the next one is read.
+  const Column& read(const Tile& tile, Index lane) {
     for (Index i = 0; i < k_; ++i) {
-      column_mix[static_cast<std::size_t>(i)] = kernel::get_lane(mix(tile)[i], lane);
+      column_.mix[static_cast<std::size_t>(i)] = kernel::get_lane(mix(tile)[i], lane);
     }
-    read_bits(tile, lane, 0, all_bits_, column_bits.data());
+    read_bits(tile, lane, 0, all_bits_, column_.bits.data());
+    return column_;
   }
   /// `count` of a column's bits, from `first` on.
   void read_bits(const Tile& tile, Index lane, Index first, Index count, SmoothStep<S>* to) const {
@@ -107,6 +116,7 @@ class SelectorTiles {
   std::vector<Element> mix_;
   std::vector<Bit> bits_;
   std::vector<Element> logits_;  // scratch of one tile
+  Column column_;                // scratch of read
 };
 
 }  // namespace selgate

@@ -6,7 +6,7 @@
 
 #include <array>
 #include <bit>
-#include <limits>
+#include <cstdint>
 
 /// Binary codes of experts and the single-expert selector made of them (Hazimeh et al., 2021, eq.
 /// (4)).

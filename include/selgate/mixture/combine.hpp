@@ -83,6 +83,11 @@ struct ManySmallExperts {
   [[nodiscard]] bool apply() const {
     return terms.is_static() && units < L::count && outputs.stacked_rows() <= max_rows;
   }
+  /// body(first example, how many), as many as lanes.
+  template <class Body>
+  static void for_tiles(Index first, Index last, const Body& body) {
+    for (Index b = first; b < last; b += L::count) body(b, std::min(L::count, last - b));
+  }
   /// body(first task, how many) for tasks whose rows fit a tile.
   template <class Body>
   void for_task_blocks(const Body& body) const {
@@ -138,12 +143,11 @@ void combine(const Context& context, const Terms<S>& terms, const ExpertBlocks<S
              Out<S> y) {
   const Index units = outputs.rows();
   const detail::ManySmallExperts<S> small{terms, outputs, units};
+  const bool in_tiles = small.apply();
   detail::for_column_blocks(context.executor, y.cols(), [&](Index first, Index last) {
-    if (small.apply()) {
-      constexpr Index lanes = kernel::Lanes<S>::count;
-      for (Index b = first; b < last; b += lanes) {
-        small.combine(b, y.middleCols(b, std::min(lanes, last - b)));
-      }
+    if (in_tiles) {
+      small.for_tiles(first, last,
+                      [&](Index b, Index count) { small.combine(b, y.middleCols(b, count)); });
       return;
     }
     for (Index b = first; b < last; ++b) {
@@ -169,13 +173,14 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
   // A static gate's terms are the same in every block of examples: each block has its own sums.
   const Index blocks = terms.is_static() ? detail::num_column_blocks(dy.cols()) : 0;
   auto* sums = terms.derivatives(blocks);
-  doutputs.set_zero();
+  const bool in_tiles = small.apply();
+  if (!in_tiles) doutputs.set_zero();
   detail::for_column_blocks(context.executor, dy.cols(), [&](Index first, Index last) {
     auto* block = sums + (terms.is_static() ? first / detail::columns_per_block * terms.size() : 0);
-    if (small.apply()) {
-      for (Index b = first; b < last; b += L::count) {
-        small.backward(b, dy.middleCols(b, std::min(L::count, last - b)), doutputs, block);
-      }
+    if (in_tiles) {
+      small.for_tiles(first, last, [&](Index b, Index count) {
+        small.backward(b, dy.middleCols(b, count), doutputs, block);
+      });
       return;
     }
     for (Index b = first; b < last; ++b) {

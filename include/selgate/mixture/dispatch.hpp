@@ -85,24 +85,14 @@ class Dispatch {
   /// body(e) once for each expert that any of the tasks' columns b T .. b T + T - 1 selects.
   template <class S, class Body>
   void for_each_selected(const GateOutput<S>& weights, Index b, Index num_tasks, const Body& body) {
-    const Index first = b * num_tasks;
-    if (weights.storage() == Storage::dense) {
-      const auto w = weights.dense();
-      for (Index e = 0; e < weights.num_experts(); ++e) {
-        bool any = false;
-        for (Index t = 0; t < num_tasks; ++t) any = any || w(e, first + t) != S(0);
-        if (any) body(static_cast<std::size_t>(e));
-      }
-    } else {
-      ++stamp_;
-      for (Index t = 0; t < num_tasks; ++t) {
-        for (const std::int32_t expert : weights.routing().experts(first + t)) {
-          const auto e = static_cast<std::size_t>(expert);
-          if (seen_[e] == stamp_) continue;
-          seen_[e] = stamp_;
-          body(e);
-        }
-      }
+    ++stamp_;
+    for (Index t = 0; t < num_tasks; ++t) {
+      weights.for_each_selected(b * num_tasks + t, [&](Index expert, const S&) {
+        const auto e = static_cast<std::size_t>(expert);
+        if (seen_[e] == stamp_) return;
+        seen_[e] = stamp_;
+        body(e);
+      });
     }
   }
 

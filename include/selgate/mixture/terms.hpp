@@ -11,14 +11,23 @@
 
 namespace selgate {
 
-/// The weights of num_tasks gates as a mixture reads them: task t of example b is column b T + t,
-/// or column t of a static bank.
+/// In which column the weights of T gates are: task t of example b in b T + t, or t for a static
+/// bank.
+struct TaskColumns {
+  Index num_tasks = 1;
+  bool is_static = false;
+  [[nodiscard]] Index column(Index t, Index b) const { return is_static ? t : b * num_tasks + t; }
+};
+
+/// The weights of num_tasks gates as a mixture reads them.
 template <class S>
 struct TaskWeights {
   const GateOutput<S>& weights;
   Index num_tasks;
   bool is_static;
-  [[nodiscard]] Index column(Index t, Index b) const { return is_static ? t : b * num_tasks + t; }
+  [[nodiscard]] Index column(Index t, Index b) const {
+    return TaskColumns{num_tasks, is_static}.column(t, b);
+  }
 };
 
 /// A weight that is not 0, and where the expert's output for that example is in the blocks; for a
@@ -38,8 +47,7 @@ class Terms {
   using Element = typename kernel::Lanes<S>::Element;
 
   void build(const TaskWeights<S>& w, const Dispatch& dispatch) {
-    is_static_ = w.is_static;
-    num_tasks_ = w.num_tasks;
+    tasks_ = {w.num_tasks, w.is_static};
     num_active_ = dispatch.num_active();
     terms_.clear();
     begin_.assign(1, 0);
@@ -47,7 +55,7 @@ class Terms {
     std::fill(next_.begin(), next_.end(), 0);
     const Index columns = dispatch.batch() == 0 ? 0 : w.weights.num_columns();
     for (Index c = 0; c < columns; ++c) {
-      const Index b = is_static_ ? 0 : c / num_tasks_;
+      const Index b = is_static() ? 0 : c / num_tasks();
       w.weights.for_each_selected(c, [&](Index expert, const S& weight) {
         const Index place = place_of(dispatch, dispatch.rank(expert), b);
         terms_.push_back({place, static_cast<std::int32_t>(expert), weight});
@@ -56,8 +64,8 @@ class Terms {
     }
   }
 
-  [[nodiscard]] bool is_static() const { return is_static_; }
-  [[nodiscard]] Index num_tasks() const { return num_tasks_; }
+  [[nodiscard]] bool is_static() const { return tasks_.is_static; }
+  [[nodiscard]] Index num_tasks() const { return tasks_.num_tasks; }
   [[nodiscard]] Index num_columns() const { return static_cast<Index>(begin_.size()) - 1; }
   [[nodiscard]] Index size() const { return static_cast<Index>(terms_.size()); }
 
@@ -68,10 +76,8 @@ class Terms {
                                      static_cast<std::size_t>(first(c + 1) - first(c)));
   }
   /// The column of task t of example b, whose places count from base(b).
-  [[nodiscard]] Index column_of(Index t, Index b) const {
-    return is_static_ ? t : b * num_tasks_ + t;
-  }
-  [[nodiscard]] Index base(Index b) const { return is_static_ ? b * num_active_ : 0; }
+  [[nodiscard]] Index column_of(Index t, Index b) const { return tasks_.column(t, b); }
+  [[nodiscard]] Index base(Index b) const { return is_static() ? b * num_active_ : 0; }
 
   /// Room for the derivatives by a static gate's terms, in lanes, so many times over; all 0.
   [[nodiscard]] Element* derivatives(Index copies) {
@@ -82,7 +88,7 @@ class Terms {
 
  private:
   Index place_of(const Dispatch& dispatch, Index rank, Index b) {
-    if (is_static_) return rank;
+    if (is_static()) return rank;
     if (dispatch.whole()) return b * num_active_ + rank;
     if (dispatch.sees_all(rank)) return dispatch.first(rank) + b;
     Index& at = next_[static_cast<std::size_t>(rank)];  // examples come in ascending order
@@ -90,8 +96,8 @@ class Terms {
     return dispatch.first(rank) + at;
   }
 
-  bool is_static_ = false;
-  Index num_tasks_ = 1, num_active_ = 0;
+  TaskColumns tasks_;
+  Index num_active_ = 0;
   std::vector<Term<S>> terms_;
   std::vector<Index> begin_ = {0};
   std::vector<Index> next_;  // scratch of build: a cursor a rank

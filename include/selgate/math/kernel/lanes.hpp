@@ -4,16 +4,15 @@
 #include <selgate/core/types.hpp>
 #include <selgate/math/kernel/pack.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <utility>
 
-/// Examples in the lanes: feature i of `count` examples lies in one element, so that a kernel
-/// written for one example serves `count` of them, each by the same operations.
+/// Kernels written once for a scalar and for a pack of them: `count` examples in the lanes, each by
+/// the operations of one alone, or `count` neighbours of one long column.
 namespace selgate::kernel {
 
-/// What examples in the lanes are made of: float of Pack<float>, and of float itself.
+/// What a lane holds: float of Pack<float>, and of float itself.
 template <class E>
 struct ScalarOf {
   using type = E;
@@ -65,7 +64,7 @@ constexpr bool any(const Mask& mask) {
   return found;
 }
 
-/// One example at a time; float and double (below) have a pack of them.
+/// One lane, as any scalar has; float and double (below) have a pack of them.
 template <class S>
 struct Lanes {
   using Element = S;

@@ -4,7 +4,7 @@
 #include <selgate/core/types.hpp>
 
 /// Vectors as gcc and clang have them without intrinsics: right for any instruction set, as wide as
-/// the one compiled for. A pack is used through `+ - *` and [lane] like the scalar it is made of.
+/// the one compiled for. A pack is used through operators and [lane] like the scalar it is made of.
 namespace selgate::kernel {
 
 /// One register: wider vectors are correct too, but gcc keeps their parts in memory.
