@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "count.hpp"
 #include "train/heat_map.hpp"
 
 #include "catch.hpp"
@@ -10,26 +11,20 @@
 #include <vector>
 
 using Catch::Matchers::ContainsSubstring;
-using selgate::config_error;
 using selgate::Index;
-using selgate::io_error;
 using selgate::Matrix;
-using selgate::shape_error;
+using selgate::config_error;
 using selgate::examples::HeatMap;
 using selgate::examples::PictureFormat;
 using selgate::examples::write_heat_map;
+using selgate::io_error;
+using selgate::shape_error;
+using selgate::test::TemporaryDirectory;
+using selgate::test::count;
 using selgate::test::message_of;
 using selgate::test::read_text;
-using selgate::test::TemporaryDirectory;
 
 namespace {
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++found;
-  return found;
-}
 
 HeatMap two_tasks() {
   Matrix<float> weights(2, 3);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "count.hpp"
 #include "train/line_plot.hpp"
 
 #include "catch.hpp"
@@ -14,28 +15,22 @@
 
 using Catch::Matchers::ContainsSubstring;
 using selgate::config_error;
-using selgate::io_error;
-using selgate::shape_error;
 using selgate::examples::LinePlot;
 using selgate::examples::PictureFormat;
 using selgate::examples::Series;
-using selgate::examples::write_plot;
 using selgate::examples::detail::LinePlotPage;
+using selgate::examples::write_plot;
+using selgate::io_error;
+using selgate::shape_error;
 using selgate::test::Environment;
+using selgate::test::TemporaryDirectory;
+using selgate::test::count;
 using selgate::test::message_of;
 using selgate::test::read_text;
-using selgate::test::TemporaryDirectory;
 
 namespace {
 
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++found;
-  return found;
-}
 
 /// Two rows, two columns; "b" alone in one panel, and the order of labels differs between panels.
 LinePlot grid() {

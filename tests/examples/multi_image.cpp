@@ -32,7 +32,7 @@ LabelledImages some_images(Index count, Index rows = 3, Index cols = 5) {
   return data;
 }
 
-MultiImageOptions small() {
+MultiImageOptions small_images() {
   return {
       .num_train = 400, .num_validation = 60, .num_test = 70, .validation_images = 4, .shift = 1};
 }
@@ -53,7 +53,7 @@ struct Batch {
 TEST_CASE("multi_image: a canvas is the two images at their places, merged and scaled") {
   const Merge merge = GENERATE(Merge::sum, Merge::clip, Merge::max);
   const LabelledImages source = some_images(12);
-  MultiImageOptions options = small();
+  MultiImageOptions options = small_images();
   options.merge = merge;
   options.shift = 2;
   const auto data = make_multi_images(source, some_images(5), options).train;
@@ -90,7 +90,7 @@ TEST_CASE("multi_image: a canvas is the two images at their places, merged and s
 }
 
 TEST_CASE("multi_image: the sets have the sizes asked for and share no image") {
-  const auto splits = make_multi_images(some_images(12), some_images(5), small());
+  const auto splits = make_multi_images(some_images(12), some_images(5), small_images());
   CHECK(splits.train.size() == 400);
   CHECK(splits.validation.size() == 60);
   CHECK(splits.test.size() == 70);
@@ -108,7 +108,7 @@ TEST_CASE("multi_image: the sets have the sizes asked for and share no image") {
 }
 
 TEST_CASE("multi_image: both images are drawn uniformly and independently") {
-  MultiImageOptions options = small();
+  MultiImageOptions options = small_images();
   options.num_train = 36'000;
   options.validation_images = 6;
   const auto data = make_multi_images(some_images(12), some_images(5), options).train;
@@ -132,8 +132,8 @@ TEST_CASE("multi_image: the paper's sizes") {
 }
 
 TEST_CASE("multi_image: a set depends on its seed, not on sizes or on the batch") {
-  const auto splits = make_multi_images(some_images(12), some_images(5), small());
-  MultiImageOptions longer = small();
+  const auto splits = make_multi_images(some_images(12), some_images(5), small_images());
+  MultiImageOptions longer = small_images();
   longer.num_train = 500;
   longer.num_validation = 100;
   longer.num_test = 90;
@@ -158,7 +158,7 @@ TEST_CASE("multi_image: a set depends on its seed, not on sizes or on the batch"
 
 TEST_CASE("multi_image: options out of range and sizes that disagree are refused") {
   auto refuse = [](auto change) {
-    MultiImageOptions options = small();
+    MultiImageOptions options = small_images();
     change(options);
     return message_of<config_error>(
         [&] { make_multi_images(some_images(12), some_images(5), options); });
@@ -177,10 +177,10 @@ TEST_CASE("multi_image: options out of range and sizes that disagree are refused
               std::to_string(wrong));
   }
   CHECK_THAT(
-      message_of<config_error>([] { make_multi_images(some_images(12), some_images(0), small()); }),
+      message_of<config_error>([] { make_multi_images(some_images(12), some_images(0), small_images()); }),
       ContainsSubstring("number of test images: expected >= 1, got 0"));
   auto shapes = [](LabelledImages train, LabelledImages test) {
-    return message_of<shape_error>([&] { make_multi_images(train, test, small()); });
+    return message_of<shape_error>([&] { make_multi_images(train, test, small_images()); });
   };
   CHECK(shapes(some_images(12), some_images(5, 4, 5)) ==
         "MultiImages: rows of the test images: expected 3, got 4");
@@ -190,7 +190,7 @@ TEST_CASE("multi_image: options out of range and sizes that disagree are refused
   unlabelled.labels.pop_back();
   CHECK(shapes(unlabelled, some_images(5)) == "MultiImages: number of labels: expected 12, got 11");
 
-  const auto data = make_multi_images(some_images(12), some_images(5), small()).train;
+  const auto data = make_multi_images(some_images(12), some_images(5), small_images()).train;
   auto compose = [&](std::vector<Index> examples, Index rows, Index cols, Index tasks,
                      Index labels) {
     Matrix<float> x(rows, cols);

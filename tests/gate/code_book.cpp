@@ -2,18 +2,13 @@
 #include <selgate/gate/code_book.hpp>
 
 #include "catch.hpp"
+#include "spare_code_policies.hpp"
 
 #include <utility>
 #include <vector>
 
 using namespace selgate;
-
-namespace {
-
-constexpr SpareCodes policies[] = {SpareCodes::penalty, SpareCodes::fold, SpareCodes::random,
-                                   SpareCodes::renormalise};
-
-}  // namespace
+using selgate::test::policies;
 
 TEST_CASE("code book: experts have their own codes, and spare codes no expert beyond n") {
   const Index n = GENERATE(range(1, 34));

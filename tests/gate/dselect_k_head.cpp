@@ -5,6 +5,7 @@
 
 #include "catch.hpp"
 #include "head_pass.hpp"
+#include "spare_code_policies.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,13 +16,11 @@
 #endif
 
 using namespace selgate;
+using selgate::test::policies;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::WithinAbs;
 
 namespace {
-
-constexpr SpareCodes policies[] = {SpareCodes::penalty, SpareCodes::fold, SpareCodes::random,
-                                   SpareCodes::renormalise};
 
 /// Logits with given selectors: alpha, then a row of bits for each selector.
 template <class S>

@@ -4,16 +4,15 @@
 #include <selgate/core/random.hpp>
 
 #include "catch.hpp"
+#include "spare_code_policies.hpp"
 
 #include <limits>
 
 using namespace selgate;
 using Codes = ExpertSelectors::Codes;
+using selgate::test::policies;
 
 namespace {
-
-constexpr SpareCodes policies[] = {SpareCodes::penalty, SpareCodes::fold, SpareCodes::random,
-                                   SpareCodes::renormalise};
 
 /// k selectors with some bits binary, and all lanes of a pack with selectors of their own.
 template <class S>
@@ -48,8 +47,8 @@ struct Columns {
 
 /// All n weights, or those that the pass gives for this dw: dot, then ds.
 template <class E>
-std::vector<E> weights_of(const ExpertSelectors& selectors, Codes which, const E* mix,
-                          const SmoothStep<E>* bits) {
+std::vector<E> selector_weights(const ExpertSelectors& selectors, Codes which, const E* mix,
+                                const SmoothStep<E>* bits) {
   auto scratch = selectors.make_scratch<E>(true);
   std::vector<E> w(static_cast<std::size_t>(selectors.codes().num_experts()));
   selectors.for_each_weight(which, mix, bits, scratch, [&](Index e, const E& weight) {
@@ -80,13 +79,13 @@ TEMPLATE_TEST_CASE("expert selectors: a tile of all codes has the bits of its co
     const ExpertSelectors selectors({n, policy, 7}, k);
     const Columns<S> columns(k, selectors.num_bits(), rng);
     const auto w =
-        weights_of(selectors, Codes::all, columns.pack_mix.data(), columns.pack_bits.data());
+        selector_weights(selectors, Codes::all, columns.pack_mix.data(), columns.pack_bits.data());
     const auto d =
         gradient_of(selectors, Codes::all, columns.pack_mix.data(), columns.pack_bits.data());
     for (Index lane = 0; lane < Columns<S>::lanes; ++lane) {
       const S* mix = columns.mix[static_cast<std::size_t>(lane)].data();
       const SmoothStep<S>* bits = columns.bits[static_cast<std::size_t>(lane)].data();
-      const auto column = weights_of(selectors, Codes::support, mix, bits);
+      const auto column = selector_weights(selectors, Codes::support, mix, bits);
       for (std::size_t e = 0; e < column.size(); ++e) {
         REQUIRE(column[e] == kernel::get_lane(w[e], lane));
       }

@@ -9,15 +9,15 @@
 #include <string>
 
 using namespace selgate;
+using Catch::Matchers::WithinAbs;
 using selgate::test::bank_options;
 using selgate::test::LinearBank;
 using selgate::test::StaticBank;
-using Catch::Matchers::WithinAbs;
 
 namespace {
 
 template <class Bank>
-auto weights_of(const Bank& bank, const Matrix<typename Bank::Scalar>& x) {
+auto bank_weights(const Bank& bank, const Matrix<typename Bank::Scalar>& x) {
   auto weights = bank.make_output(x.cols());
   auto cache = bank.make_cache(x.cols());
   bank.forward(Context{}, x, weights, cache);
@@ -49,14 +49,14 @@ TEMPLATE_TEST_CASE("gate bank: a gate has the same bits alone and in a bank", ""
   Rng rng(1);
   const LinearBank<S> bank(bank_options, 9, rng);
   const Matrix<S> x = uniform<S>(6, 7, rng, -9, 9);
-  const Matrix<S> all = weights_of(bank, x);
+  const Matrix<S> all = bank_weights(bank, x);
   for (Index t = 0; t < 9; ++t) {
     LinearBank<S> alone(bank_options, 1, rng);
     auto gate = alone.task(0);
     const auto source = bank.task(t);
     for_each_leaf([](const auto& to, const auto& from) { to.array() = from.array(); }, gate,
                   source);
-    const Matrix<S> one = weights_of(alone, x);
+    const Matrix<S> one = bank_weights(alone, x);
     for (Index b = 0; b < 7; ++b) CHECK(one.col(b) == all.col(b * 9 + t));
   }
 }
@@ -110,6 +110,6 @@ TEST_CASE("gate bank: a NaN among the parameters is found by its logit") {
   Rng rng(1);
   LinearBank<float> bank(bank_options, 2, rng);
   bank.map().weight(3, 8 + 4) = std::numeric_limits<float>::quiet_NaN();  // task 1, row 4
-  CHECK_THROWS_WITH(weights_of(bank, Matrix<float>::Ones(6, 3)),
+  CHECK_THROWS_WITH(bank_weights(bank, Matrix<float>::Ones(6, 3)),
                     "DSelect-k gate: logit in row 4, column 1: expected a number, got nan");
 }

@@ -10,14 +10,14 @@
 #include <vector>
 
 using namespace selgate;
+using Catch::Matchers::WithinAbs;
 using selgate::test::bank_options;
 using selgate::test::LinearBank;
 using selgate::test::StaticBank;
-using Catch::Matchers::WithinAbs;
 
 namespace {
 
-std::string names(const auto& module) {
+std::string names_and_shapes(const auto& module) {
   std::string text;
   for_each_named_leaf(
       [&](const std::string& path, const auto& leaf) {
@@ -34,18 +34,19 @@ std::string names(const auto& module) {
 TEST_CASE("gate bank: parameters have the names and shapes of files") {
   Rng rng(1);
   const std::string zero = "0.G 2 6\n0.G_bias 2\n0.W 2 3 6\n0.W_bias 2 3\n";
-  CHECK(names(LinearBank<float>(bank_options, 1, rng)) == zero);
-  CHECK(names(LinearBank<float>(bank_options, 2, rng)) ==
+  CHECK(names_and_shapes(LinearBank<float>(bank_options, 1, rng)) == zero);
+  CHECK(names_and_shapes(LinearBank<float>(bank_options, 2, rng)) ==
         zero + "1.G 2 6\n1.G_bias 2\n1.W 2 3 6\n1.W_bias 2 3\n");
-  CHECK(names(StaticBank<float>(bank_options, 2, rng)) ==
+  CHECK(names_and_shapes(StaticBank<float>(bank_options, 2, rng)) ==
         "0.alpha 2\n0.Z 2 3\n1.alpha 2\n1.Z 2 3\n");
   DSelectKOptions no_bias = bank_options;
   no_bias.bias = false;
-  CHECK(names(LinearBank<float>(no_bias, 1, rng)) == "0.G 2 6\n0.W 2 3 6\n");
+  CHECK(names_and_shapes(LinearBank<float>(no_bias, 1, rng)) == "0.G 2 6\n0.W 2 3 6\n");
   using SoftmaxBank = GateBank<Dense<float>, SoftmaxHead<float>>;
-  CHECK(names(SoftmaxBank({.in_features = 6, .num_experts = 5}, 1, rng)) == "0.A 5 6\n0.b 5\n");
-  CHECK(names(LinearBank<float>(bank_options, 2, rng).make_gradient()) ==
-        names(LinearBank<float>(bank_options, 2, rng)));
+  CHECK(names_and_shapes(SoftmaxBank({.in_features = 6, .num_experts = 5}, 1, rng)) ==
+        "0.A 5 6\n0.b 5\n");
+  CHECK(names_and_shapes(LinearBank<float>(bank_options, 2, rng).make_gradient()) ==
+        names_and_shapes(LinearBank<float>(bank_options, 2, rng)));
 }
 
 TEST_CASE("gate bank: initial laws") {

@@ -18,7 +18,7 @@ using namespace std::string_literals;
 
 namespace {
 
-const std::string good_header = R"({"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+const std::string good_text = R"({"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
                                 R"("b":{"dtype":"F64","shape":[3],"data_offsets":[24,48]}})";
 
 /// A change of the good header: the first `from` becomes `to`, where ^ stands before the byte that
@@ -344,7 +344,7 @@ TEST_CASE("safetensors header: malformed") {
   };
   CHECK(changes.size() >= 60);
   for (const Change& change : changes) {
-    std::string header = good_header;
+    std::string header = good_text;
     const std::size_t from = header.find(change.from);
     REQUIRE(from != header.npos);
     header.replace(from, change.from.size(), change.to);

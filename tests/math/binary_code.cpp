@@ -5,17 +5,17 @@
 #include <selgate/testing/gradient_check.hpp>
 
 #include "catch.hpp"
+#include "steps.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <vector>
 
 using namespace selgate;
+using selgate::test::Bits;
+using selgate::test::steps;
 
 namespace {
-
-template <class S>
-using Bits = std::vector<SmoothStep<S>>;
 
 /// z of m bits: about a third of them binary, and some of those at the edge, for gamma = 1.
 Vector<double> draw_bits(int m, Rng& rng) {
@@ -23,12 +23,6 @@ Vector<double> draw_bits(int m, Rng& rng) {
   Vector<double> z(m);
   for (double& at : z) at = rng.below(3) == 0 ? binary[rng.below(4)] : rng.uniform(-0.49, 0.49);
   return z;
-}
-template <class S, class T>
-Bits<S> steps(const Vector<T>& z) {
-  Bits<S> bits;
-  for (const T& at : z) bits.push_back(smooth_step(static_cast<S>(at), S(1)));
-  return bits;
 }
 /// r(e), eq. (4) of the paper.
 template <class S>

@@ -5,21 +5,16 @@
 #include <selgate/testing/gradient_check.hpp>
 
 #include "catch.hpp"
+#include "steps.hpp"
 
 #include <cmath>
 #include <vector>
 
 using namespace selgate;
 using Catch::Matchers::WithinAbs;
+using selgate::test::steps;
 
 namespace {
-
-template <class S, class T>
-std::vector<SmoothStep<S>> steps(const Vector<T>& z) {
-  std::vector<SmoothStep<S>> bits;
-  for (const T& at : z) bits.push_back(smooth_step(static_cast<S>(at), S(1)));
-  return bits;
-}
 
 /// The sums of the definitions, over all codes one by one.
 template <class S>
@@ -130,7 +125,8 @@ TEMPLATE_TEST_CASE("entropy: finite one ulp inside the edges", "", float, double
   for (const Entropy kind : kinds) {
     for (int code = 0; code < 8; ++code) {
       std::vector<SmoothStep<S>> bits;
-      for (int j = 0; j < 3; ++j) bits.push_back(smooth_step((code >> j & 1) != 0 ? inside : -inside, S(1)));
+      for (int j = 0; j < 3; ++j)
+        bits.push_back(smooth_step((code >> j & 1) != 0 ? inside : -inside, S(1)));
       const S h = selector_entropy(kind, 5, bits.data(), 3);
       CHECK((std::isfinite(h) && h >= 0 && h < S(1e-5)));
       Vector<S> ds = Vector<S>::Zero(3);

@@ -24,7 +24,7 @@ namespace {
 template <class S>
 using Limits = std::numeric_limits<S>;
 template <class S>
-using Bits = typename selgate::detail::ExpLog<S>::Bits;
+using Word = typename selgate::detail::ExpLog<S>::Bits;
 
 /// Distance to the true value in units of the last place of that value, as S has it; infinities and
 /// NaN must agree, save that within an ulp of the largest number either side will do.
@@ -47,7 +47,7 @@ double ulps(S got, long double truth) {
 /// Any bit pattern, and numbers evenly spread over low..high.
 template <class S>
 S draw(Rng& rng, int i, double low, double high) {
-  return i % 2 == 0 ? std::bit_cast<S>(static_cast<Bits<S>>(rng.bits64()))
+  return i % 2 == 0 ? std::bit_cast<S>(static_cast<Word<S>>(rng.bits64()))
                     : static_cast<S>(rng.uniform(low, high));
 }
 
@@ -109,7 +109,7 @@ TEMPLATE_TEST_CASE("exp_log: edges", "", float, double) {
   using S = TestType;
   const S inf = Limits<S>::infinity(), nan = Limits<S>::quiet_NaN(), largest = Limits<S>::max();
   for (S x : {-inf, -largest, S(-750)}) {
-    CHECK(std::bit_cast<Bits<S>>(selgate::exp(x)) == 0);  // +0
+    CHECK(std::bit_cast<Word<S>>(selgate::exp(x)) == 0);  // +0
   }
   for (S x : {inf, largest, S(750)}) CHECK(selgate::exp(x) == inf);
   CHECK(selgate::exp(S(0)) == 1);
@@ -147,7 +147,7 @@ TEMPLATE_TEST_CASE("exp_log: the same bits alone and in a loop", "", float, doub
       for (std::size_t last = first; last <= size; ++last) {
         for (std::size_t i = first; i < last; ++i) loop[i] = function(x[i]);
         for (std::size_t i = first; i < last; ++i) {
-          if (std::bit_cast<Bits<S>>(loop[i]) != std::bit_cast<Bits<S>>(alone[i]) &&
+          if (std::bit_cast<Word<S>>(loop[i]) != std::bit_cast<Word<S>>(alone[i]) &&
               !(std::isnan(loop[i]) && std::isnan(alone[i]))) {
             FAIL("x = " << x[i] << " at " << i << " in " << first << ".." << last);
           }
@@ -191,7 +191,7 @@ TEMPLATE_TEST_CASE("exp_log: a pack has the bits of its scalars", "", float, dou
       for (std::size_t l = 0; l < lanes; ++l) {
         const S alone = f(x[l]);
         CAPTURE(x[l], alone, y[l]);
-        REQUIRE((std::bit_cast<Bits<S>>(alone) == std::bit_cast<Bits<S>>(y[l]) ||
+        REQUIRE((std::bit_cast<Word<S>>(alone) == std::bit_cast<Word<S>>(y[l]) ||
                  (std::isnan(alone) && std::isnan(y[l]))));
       }
     }

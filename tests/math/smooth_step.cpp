@@ -5,19 +5,17 @@
 #include <selgate/testing/gradient_check.hpp>
 
 #include "catch.hpp"
+#include "limits.hpp"
 
 #include <cmath>
 #include <limits>
 
 using namespace selgate;
 using Catch::Matchers::WithinAbs;
+using selgate::test::eps;
+using selgate::test::infinity;
 
 namespace {
-
-template <class S>
-constexpr S eps = std::numeric_limits<S>::epsilon();
-template <class S>
-constexpr S infinity = std::numeric_limits<S>::infinity();
 
 /// |a - b| in units of eps |b|.
 template <class S>
@@ -75,8 +73,8 @@ TEMPLATE_TEST_CASE("smooth_step: keeps every digit next to the edges", "", float
   CHECK(smooth_step(S(0), S(1)).log_odds() == S(0));
 }
 
-TEMPLATE_TEST_CASE("smooth_step: binary at the edge and beyond, fractional one ulp inside", "", float,
-                   double, long double) {
+TEMPLATE_TEST_CASE("smooth_step: binary at the edge and beyond, fractional one ulp inside", "",
+                   float, double, long double) {
   using S = TestType;
   const S gamma = GENERATE(S(0.1), S(1), S(3), S(1e-30), S(1e30));
   const S edge = gamma / 2, inside = std::nextafter(edge, S(0)),
@@ -86,7 +84,8 @@ TEMPLATE_TEST_CASE("smooth_step: binary at the edge and beyond, fractional one u
     CHECK(one.is_one());
     CHECK(zero.is_zero());
     CHECK((one.is_binary() && zero.is_binary() && !one.is_zero() && !zero.is_one()));
-    CHECK((one.value() == 1 && one.complement() == 0 && zero.value() == 0 && zero.complement() == 1));
+    CHECK(
+        (one.value() == 1 && one.complement() == 0 && zero.value() == 0 && zero.complement() == 1));
     CHECK((one.slope(gamma) == 0 && !std::signbit(one.slope(gamma))));
     CHECK((zero.slope(gamma) == 0 && !std::signbit(zero.slope(gamma))));
   }

@@ -5,18 +5,16 @@
 #include <selgate/testing/gradient_check.hpp>
 
 #include "catch.hpp"
+#include "limits.hpp"
 
 #include <cmath>
 #include <limits>
 
 using namespace selgate;
+using selgate::test::eps;
+using selgate::test::infinity;
 
 namespace {
-
-template <class S>
-constexpr S infinity = std::numeric_limits<S>::infinity();
-template <class S>
-constexpr S eps = std::numeric_limits<S>::epsilon();
 
 template <class S>
 bool try_softmax(const Vector<S>& z, Vector<S>& p, S temperature = S(1)) {

@@ -11,40 +11,41 @@ using namespace selgate;
 
 namespace {
 
-constexpr Index n = 5, tasks = 2;
+constexpr Index num_experts = 5, num_tasks = 2;
 
-/// Weights of which about a third are not 0, expert outputs for all of them, and NaN for the others.
+/// Weights of which about a third are not 0, expert outputs for all of them, and NaN for the
+/// others.
 template <class S>
 struct Example {
   GateOutput<S> weights;
   bool is_static;
   Index batch, units;
   std::vector<Matrix<S>> f;  // per expert: units x batch
-  Dispatch dispatch{n};
+  Dispatch dispatch{num_experts};
   ExpertBlocks<S> outputs, doutputs;
 
   Example(Storage storage, bool of_static, Index examples, Index features, Rng& rng)
-      : weights(storage, n, of_static ? tasks : tasks * examples),
+      : weights(storage, num_experts, of_static ? num_tasks : num_tasks * examples),
         is_static(of_static),
         batch(examples),
         units(features) {
-    const Index columns = is_static ? tasks : tasks * batch;
+    const Index columns = is_static ? num_tasks : num_tasks * batch;
     weights.begin(columns);
-    Matrix<S> w = uniform<S>(n, columns, rng);
+    Matrix<S> w = uniform<S>(num_experts, columns, rng);
     w = (w.array() < S(0.33)).select(S(0), w);
     if (w.cols() > 0) w.row(3).setZero();
     if (storage == Storage::dense) {
       weights.dense() = w;
     } else {
       for (Index c = 0; c < columns; ++c) {
-        for (Index e = 0; e < n; ++e) {
+        for (Index e = 0; e < num_experts; ++e) {
           if (w(e, c) != S(0)) weights.routing().push(e, w(e, c));
         }
         weights.routing().end_column();
       }
     }
-    for (Index e = 0; e < n; ++e) f.push_back(uniform<S>(units, batch, rng));
-    dispatch.build(weights, tasks, batch, is_static);
+    for (Index e = 0; e < num_experts; ++e) f.push_back(uniform<S>(units, batch, rng));
+    dispatch.build(weights, num_tasks, batch, is_static);
     outputs.layout(dispatch, units);
     doutputs.layout(dispatch, units);
     for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
@@ -54,7 +55,7 @@ struct Example {
       }
     }
   }
-  [[nodiscard]] TaskWeights<S> task_weights() const { return {weights, tasks, is_static}; }
+  [[nodiscard]] TaskWeights<S> task_weights() const { return {weights, num_tasks, is_static}; }
   [[nodiscard]] Terms<S> terms() const {
     Terms<S> result;
     result.build(task_weights(), dispatch);
@@ -76,25 +77,25 @@ TEMPLATE_TEST_CASE("combine: equals its definition, forward and backward", "", f
   const Index units = GENERATE(3, 45);  // few for a lane an example, and many for lanes of units
   Rng rng(1);
   Example<S> example(storage, is_static, batch, units, rng);
-  const Matrix<S> dy = uniform<S>(tasks * units, batch, rng);
+  const Matrix<S> dy = uniform<S>(num_tasks * units, batch, rng);
   Executor executor(threads);
   Context context;
   context.executor = &executor;
 
-  Matrix<S> y = Matrix<S>::Constant(tasks * units, batch, std::numeric_limits<S>::quiet_NaN());
+  Matrix<S> y = Matrix<S>::Constant(num_tasks * units, batch, std::numeric_limits<S>::quiet_NaN());
   Terms<S> terms = example.terms();
   combine<S>(context, terms, example.outputs, y);
   GateOutput<S> dweights = example.weights;
   dweights.zero_like(example.weights);
   combine_backward<S>(context, terms, example.outputs, dy, example.doutputs, dweights);
 
-  Matrix<S> expected_y = Matrix<S>::Zero(tasks * units, batch);
-  Matrix<S> expected_dw = Matrix<S>::Zero(n, example.weights.num_columns());
-  std::vector<Matrix<S>> df(n, Matrix<S>::Zero(units, batch));
+  Matrix<S> expected_y = Matrix<S>::Zero(num_tasks * units, batch);
+  Matrix<S> expected_dw = Matrix<S>::Zero(num_experts, example.weights.num_columns());
+  std::vector<Matrix<S>> df(num_experts, Matrix<S>::Zero(units, batch));
   Index num_terms = 0;
-  for (Index e = 0; e < n; ++e) {
+  for (Index e = 0; e < num_experts; ++e) {
     const auto at = static_cast<std::size_t>(e);
-    for (Index t = 0; t < tasks; ++t) {
+    for (Index t = 0; t < num_tasks; ++t) {
       for (Index b = 0; b < batch; ++b) {
         const S w = example.weight(e, t, b);
         if (w == S(0)) continue;
@@ -107,14 +108,15 @@ TEMPLATE_TEST_CASE("combine: equals its definition, forward and backward", "", f
     }
   }
   const S eps = std::numeric_limits<S>::epsilon();
-  CHECK(((y - expected_y).array().abs() <= S(4 * n) * eps).all());
-  CHECK(((dweights.to_dense() - expected_dw).array().abs() <= S(4 * units * (batch + 1)) * eps).all());
+  CHECK(((y - expected_y).array().abs() <= S(4 * num_experts) * eps).all());
+  CHECK(((dweights.to_dense() - expected_dw).array().abs() <= S(4 * units * (batch + 1)) * eps)
+            .all());
   for (Index rank = 0; rank < example.dispatch.num_active(); ++rank) {
     const auto block = example.doutputs.block(example.dispatch, rank);
     const auto at = static_cast<std::size_t>(example.dispatch.expert(rank));
     for (Index j = 0; j < block.cols(); ++j) {
       const auto expected = df[at].col(example.dispatch.example(rank, j));
-      CHECK((block.col(j) - expected).cwiseAbs().maxCoeff() <= S(4 * tasks) * eps);
+      CHECK((block.col(j) - expected).cwiseAbs().maxCoeff() <= S(4 * num_tasks) * eps);
     }
   }
   CHECK(terms.size() * (is_static ? batch : 1) == num_terms);

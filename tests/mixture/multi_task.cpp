@@ -21,19 +21,25 @@ namespace {
 
 constexpr Index p = 4, batch = 6;
 
-using Mixture = MultiGateMixture<DenseBank<double>, GateBank<Dense<double>, DSelectKHead<double>>>;
+using TaskMixture =
+    MultiGateMixture<DenseBank<double>, GateBank<Dense<double>, DSelectKHead<double>>>;
 using Bottom = SharedBottom<Dense<double>>;
 
-Mixture make_mixture(Index tasks, Rng& rng) {
+TaskMixture make_task_mixture(Index tasks, Rng& rng) {
   return {DenseBank<double>({.in_features = p, .out_features = 3, .num_experts = 5}, rng),
-          GateBank<Dense<double>, DSelectKHead<double>>(
-              {.in_features = p, .num_experts = 5, .k = 2, .entropy_weight = 0.1, .penalty_weight = 0.1},
-              tasks, rng)};
+          GateBank<Dense<double>, DSelectKHead<double>>({.in_features = p,
+                                                         .num_experts = 5,
+                                                         .k = 2,
+                                                         .entropy_weight = 0.1,
+                                                         .penalty_weight = 0.1},
+                                                        tasks, rng)};
 }
 Bottom make_bottom(Index tasks, Rng& rng) {
   return {Dense<double>({.in_features = p, .out_features = 3}, rng), tasks};
 }
-Dense<double> make_tower(Rng& rng) { return Dense<double>({.in_features = 3, .out_features = 1}, rng); }
+Dense<double> make_tower(Rng& rng) {
+  return Dense<double>({.in_features = 3, .out_features = 1}, rng);
+}
 
 template <class Body>
 MultiTask<Body, Dense<double>> make_model(Body body, std::vector<double> task_weights, Rng& rng) {
@@ -62,12 +68,12 @@ struct Data {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("multi-task model: gradient of the objective", "", Mixture, Bottom) {
+TEMPLATE_TEST_CASE("multi-task model: gradient of the objective", "", TaskMixture, Bottom) {
   const int threads = GENERATE(1, 3);
   Rng rng(1);
   auto model = [&] {
-    if constexpr (std::same_as<TestType, Mixture>) {
-      return make_model(make_mixture(3, rng), {1, 0.5, 2}, rng);
+    if constexpr (std::same_as<TestType, TaskMixture>) {
+      return make_model(make_task_mixture(3, rng), {1, 0.5, 2}, rng);
     } else {
       return make_model(make_bottom(3, rng), {1, 0.5, 2}, rng);
     }
@@ -105,12 +111,12 @@ TEMPLATE_TEST_CASE("multi-task model: gradient of the objective", "", Mixture, B
   double total = objective.regularization;
   for (std::size_t t = 0; t < 3; ++t) total += model.task_weights()[t] * objective.losses[t];
   CHECK_THAT(objective.total, WithinAbs(total, 1e-15));
-  if constexpr (std::same_as<TestType, Mixture>) CHECK(objective.regularization > 0);
+  if constexpr (std::same_as<TestType, TaskMixture>) CHECK(objective.regularization > 0);
 }
 
 TEST_CASE("multi-task model: regularizers are no part of the objective outside training") {
   Rng rng(2);
-  const auto model = make_model(make_mixture(2, rng), {1, 1}, rng);
+  const auto model = make_model(make_task_mixture(2, rng), {1, 1}, rng);
   const Data data(2, rng);
   auto cache = model.make_cache(batch);
   model.forward({}, data.x, cache);
@@ -122,7 +128,7 @@ TEST_CASE("multi-task model: regularizers are no part of the objective outside t
 TEST_CASE("multi-task model: a task without weight, or without labels, changes nothing") {
   const bool masked = GENERATE(false, true);
   Rng rng(3);
-  const auto model = make_model(make_mixture(2, rng), {1, masked ? 1.0 : 0.0}, rng);
+  const auto model = make_model(make_task_mixture(2, rng), {1, masked ? 1.0 : 0.0}, rng);
   Data data(2, rng);
   data.mask.setOnes();
   if (masked) {
@@ -142,7 +148,7 @@ TEST_CASE("multi-task model: a task without weight, or without labels, changes n
 
 TEST_CASE("multi-task model: an empty batch") {
   Rng rng(4);
-  const auto model = make_model(make_mixture(2, rng), {1, 1}, rng);
+  const auto model = make_model(make_task_mixture(2, rng), {1, 1}, rng);
   auto cache = model.make_cache(batch);
   auto gradient = model.make_gradient();
   const Matrix<double> x(p, 0), values(2, 0);
@@ -172,9 +178,9 @@ TEST_CASE("multi-task model: names, and operations of all parts") {
 TEST_CASE("multi-task model: says what does not fit") {
   Rng rng(6);
   auto make = [&](std::size_t towers, std::size_t losses, std::vector<double> task_weights) {
-    return MultiTask<Bottom, Dense<double>>(make_bottom(2, rng),
-                                            std::vector<Dense<double>>(towers, make_tower(rng)),
-                                            std::vector<Loss<double>>(losses), std::move(task_weights));
+    return MultiTask<Bottom, Dense<double>>(
+        make_bottom(2, rng), std::vector<Dense<double>>(towers, make_tower(rng)),
+        std::vector<Loss<double>>(losses), std::move(task_weights));
   };
   CHECK_THROWS_WITH(make(1, 2, {1, 1}), "multi-task model: towers: expected 2, got 1");
   CHECK_THROWS_WITH(make(2, 3, {1, 1}), "multi-task model: losses: expected 2, got 3");
@@ -182,8 +188,10 @@ TEST_CASE("multi-task model: says what does not fit") {
   CHECK_THROWS_WITH(make(2, 2, {1, -1}),
                     "multi-task model: weight of task 1: expected a finite number >= 0, got -1");
   CHECK_THROWS_AS(make(2, 2, {1, std::nan("")}), config_error);
-  CHECK_THROWS_WITH(make(2, 2, {0, 0}), "multi-task model: sum of the task weights: expected > 0, got 0");
-  const std::vector<Dense<double>> wide(2, Dense<double>({.in_features = 5, .out_features = 1}, rng));
+  CHECK_THROWS_WITH(make(2, 2, {0, 0}),
+                    "multi-task model: sum of the task weights: expected > 0, got 0");
+  const std::vector<Dense<double>> wide(2,
+                                        Dense<double>({.in_features = 5, .out_features = 1}, rng));
   CHECK_THROWS_WITH((MultiTask<Bottom, Dense<double>>(make_bottom(2, rng), wide,
                                                       std::vector<Loss<double>>(2), {1, 1})),
                     "multi-task model: in_features of tower 0: expected 3, got 5");

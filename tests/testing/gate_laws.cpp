@@ -11,7 +11,7 @@ using namespace selgate;
 
 namespace {
 
-enum class Fault {
+enum class GateFault {
   none,
   negative_weight,
   loses_mass,
@@ -30,89 +30,93 @@ enum class Fault {
 
 /// A top-k head, right except for one fault.
 template <class S>
-struct Faulty : TopKHead<S> {
+struct FaultyTopK : TopKHead<S> {
   using Base = TopKHead<S>;
   using Gradient = Empty;
   using typename Base::Cache;
-  Fault fault;
+  GateFault fault;
 
-  explicit Faulty(Fault f) : Base({.num_experts = 5, .k = 2}), fault(f) {}
+  explicit FaultyTopK(GateFault f) : Base({.num_experts = 5, .k = 2}), fault(f) {}
 
   void forward(const Context& context, const In<S>& logits, GateOutput<S>& weights,
                Cache& cache) const {
-    if (fault == Fault::accepts_any_rows && logits.rows() != 5) return;
+    if (fault == GateFault::accepts_any_rows && logits.rows() != 5) return;
     Matrix<S> z = logits;
-    if (fault == Fault::accepts_nan) {
+    if (fault == GateFault::accepts_nan) {
       for (S& at : z.reshaped()) at = at == at ? at : S(0);
     }
-    if (fault == Fault::mixes_columns) z.col(0) = z.rowwise().sum();
+    if (fault == GateFault::mixes_columns) z.col(0) = z.rowwise().sum();
     Base::forward(context, z, weights, cache);
     const bool dense = weights.storage() == Storage::dense;
-    if (dense && fault == Fault::negative_weight) weights.dense()(4, 0) = S(-0.5);
-    if (dense && fault == Fault::negative_zero) {
+    if (dense && fault == GateFault::negative_weight) weights.dense()(4, 0) = S(-0.5);
+    if (dense && fault == GateFault::negative_zero) {
       for (S& w : weights.dense().reshaped()) w = w == S(0) ? -S(0) : w;
     }
-    if (dense && fault == Fault::loses_mass) weights.dense() *= S(0.5);
-    if (!dense && fault == Fault::routes_other_weights) weights.routing().weights()[0] += S(0.25);
-    if (!dense && fault == Fault::routes_zeros) weights.routing().weights()[1] = S(0);
+    if (dense && fault == GateFault::loses_mass) weights.dense() *= S(0.5);
+    if (!dense && fault == GateFault::routes_other_weights)
+      weights.routing().weights()[0] += S(0.25);
+    if (!dense && fault == GateFault::routes_zeros) weights.routing().weights()[1] = S(0);
   }
   void backward(const Context& context, const In<S>& logits, const GateOutput<S>& weights,
                 const GateOutput<S>& dweights, double scale, Out<S> dlogits, Gradient& gradient,
                 Cache& cache) const {
-    if (fault == Fault::accepts_any_order && cache.columns != logits.cols()) return;
+    if (fault == GateFault::accepts_any_order && cache.columns != logits.cols()) return;
     Matrix<S> own = Matrix<S>::Zero(logits.rows(), logits.cols());
     Base::backward(context, logits, weights, dweights, scale, own, gradient, cache);
-    if (fault == Fault::sign_of_gradient) own = -own;
-    if (fault == Fault::routes_other_gradient && weights.storage() == Storage::routing) own *= S(2);
-    if (fault == Fault::sets_dlogits) dlogits.setZero();
-    for (Index c = 0; c < own.cols(); ++c) {  // without a count of operations where nothing is added
+    if (fault == GateFault::sign_of_gradient) own = -own;
+    if (fault == GateFault::routes_other_gradient && weights.storage() == Storage::routing)
+      own *= S(2);
+    if (fault == GateFault::sets_dlogits) dlogits.setZero();
+    for (Index c = 0; c < own.cols();
+         ++c) {  // without a count of operations where nothing is added
       for (Index e = 0; e < own.rows(); ++e) dlogits(e, c) = own(e, c) + dlogits(e, c);
     }
   }
   [[nodiscard]] Flops flops(Index columns, const Cache& cache) const {
     Flops flops = Base::flops(columns, cache);
     flops.backward += 5 * columns;  // of the addition above
-    if (fault == Fault::forward_flops) ++flops.forward;
+    if (fault == GateFault::forward_flops) ++flops.forward;
     return flops;
   }
 };
 
-LawReport check(Fault fault, HeadLawOptions options = {}) {
-  return check_head([fault](auto scalar, Rng&) { return Faulty<decltype(scalar)>(fault); }, options);
+LawReport check(GateFault fault, HeadLawOptions options = {}) {
+  return check_head([fault](auto scalar, Rng&) { return FaultyTopK<decltype(scalar)>(fault); },
+                    options);
 }
 
 }  // namespace
 
 TEST_CASE("head laws: hold for a right head, and at given logits") {
-  const LawReport report = check(Fault::none, {.max_support = 2});
+  const LawReport report = check(GateFault::none, {.max_support = 2});
   INFO(report.failures());
   CHECK(report.ok());
   Matrix<double> logits = Matrix<double>::Zero(5, 2);
   logits.col(0) << 3, 2, 1, 0, -1;
   logits.col(1) << -1, 0, 1, 2, 3;
-  CHECK(check(Fault::none, {.logits = logits}).ok());
+  CHECK(check(GateFault::none, {.logits = logits}).ok());
 }
 
 TEST_CASE("head laws: catch every fault by the law it breaks") {
   struct Example {
-    Fault fault;
+    GateFault fault;
     const char* law;
   };
   const Example example = GENERATE(values<Example>({
-      {Fault::negative_weight, "weights >= +0"},
-      {Fault::negative_zero, "weights >= +0"},
-      {Fault::loses_mass, "columns sum to 1"},
-      {Fault::sets_dlogits, "backward adds"},
-      {Fault::sign_of_gradient, "exact gradient"},
-      {Fault::sign_of_gradient, "central differences"},
-      {Fault::routes_other_weights, "routing = dense: weights"},
-      {Fault::routes_zeros, "routing is ascending, without zeros"},
-      {Fault::routes_other_gradient, "routing = dense: gradient"},
-      {Fault::mixes_columns, "a column alone = in a batch"},
-      {Fault::accepts_any_order, "backward needs its forward"},
-      {Fault::accepts_any_rows, "rows are checked"},
-      {Fault::accepts_nan, "NaN is refused"},
-      {Fault::forward_flops, "flops: forward"},
+      {GateFault::negative_weight, "weights >= +0"},
+      {GateFault::negative_zero, "weights >= +0"},
+      {GateFault::loses_mass, "columns sum to 1"},
+      {GateFault::sets_dlogits, "backward adds"},
+      {GateFault::sign_of_gradient, "exact gradient"},
+      {GateFault::sign_of_gradient, "central differences"},
+      {GateFault::routes_other_weights, "routing = dense: weights"},
+      {GateFault::routes_zeros, "routing is ascending, without zeros"},
+      {GateFault::routes_other_gradient, "routing = dense: gradient"},
+      {GateFault::mixes_columns, "a column alone = in a batch"},
+      {GateFault::accepts_any_order, "backward needs its forward"},
+      {GateFault::accepts_any_rows, "rows are checked"},
+      {GateFault::accepts_nan, "NaN is refused"},
+      {GateFault::forward_flops, "flops: forward"},
   }));
   const LawReport report = check(example.fault);
   INFO("law: " << example.law << "\nfailures:\n" << report.failures());
@@ -120,5 +124,5 @@ TEST_CASE("head laws: catch every fault by the law it breaks") {
 }
 
 TEST_CASE("head laws: a support larger than promised is caught") {
-  CHECK(check(Fault::none, {.max_support = 1}).failed("sparse support"));
+  CHECK(check(GateFault::none, {.max_support = 1}).failed("sparse support"));
 }

@@ -15,18 +15,18 @@ const auto smooth = []<class T>(const Vector<T>& x) -> T {
   return x[0] * x[0] * x[1] + exp(x[2]);
 };
 const Vector<double> point{{1.5, -2.0, 0.25}};
-const Vector<double> gradient{{-6.0, 2.25, std::exp(0.25)}};
+const Vector<double> exact_gradient{{-6.0, 2.25, std::exp(0.25)}};
 }  // namespace
 
 TEST_CASE("gradient check: dual numbers are exact") {
-  CHECK((dual_gradient(smooth, point) - gradient).cwiseAbs().maxCoeff() <= 1e-15);
+  CHECK((dual_gradient(smooth, point) - exact_gradient).cwiseAbs().maxCoeff() <= 1e-15);
   CHECK(dual_derivative(smooth, point, 1) == 2.25);
 }
 
 TEST_CASE("gradient check: central differences") {
   for (Index i = 0; i < 3; ++i) {
     const Difference difference = central_difference(smooth, point, i);
-    CHECK_THAT(difference.derivative, WithinAbs(gradient[i], 1e-9));
+    CHECK_THAT(difference.derivative, WithinAbs(exact_gradient[i], 1e-9));
     CHECK(difference.asymmetry < 1e-5);
   }
   CHECK_THAT(central_difference(smooth, point, 2, 0.5).derivative,

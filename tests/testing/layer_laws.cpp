@@ -14,7 +14,7 @@ using namespace selgate;
 
 namespace {
 
-enum class Fault {
+enum class LayerFault {
   none,
   adds_to_y,
   sign_of_bias,
@@ -41,22 +41,23 @@ enum class Fault {
 
 /// Dense, right except for one fault.
 template <class S>
-struct Faulty {
+struct FaultyLayer {
   using Scalar = S;
-  using Gradient = Faulty;
+  using Gradient = FaultyLayer;
   struct Cache {
     typename Dense<S>::Cache dense;
     S last_sum{};
   };
 
-  Faulty(std::shared_ptr<Dense<S>> d, Fault f) : dense(std::move(d)), fault(f) {}
-  Faulty(const Faulty& other)
-      : dense(other.fault == Fault::shares_parameters ? other.dense
-                                                      : std::make_shared<Dense<S>>(*other.dense)),
+  FaultyLayer(std::shared_ptr<Dense<S>> d, LayerFault f) : dense(std::move(d)), fault(f) {}
+  FaultyLayer(const FaultyLayer& other)
+      : dense(other.fault == LayerFault::shares_parameters
+                  ? other.dense
+                  : std::make_shared<Dense<S>>(*other.dense)),
         fault(other.fault),
         name(other.name),
         touched(other.touched) {}
-  Faulty& operator=(Faulty other) {
+  FaultyLayer& operator=(FaultyLayer other) {
     dense = std::move(other.dense);
     fault = other.fault;
     name = other.name;
@@ -69,20 +70,20 @@ struct Faulty {
   Cache make_cache(Index max_batch) const { return {dense->make_cache(max_batch), S(0)}; }
   Gradient make_gradient() const {
     Gradient gradient(std::make_shared<Dense<S>>(dense->make_gradient()), fault);
-    if (fault == Fault::misnames_gradient) gradient.name = "gradient";
+    if (fault == LayerFault::misnames_gradient) gradient.name = "gradient";
     return gradient;
   }
 
   void forward(const Context& context, const In<S>& x, Out<S> y, Cache& cache) const {
     const Matrix<S> before = y;
     dense->forward(context, x, y, cache.dense);
-    if (fault == Fault::adds_to_y) y += before;
-    if (fault == Fault::mixes_examples && y.cols() > 1) y.col(0).swap(y.col(1));
-    if (fault == Fault::ignores_strides) {
+    if (fault == LayerFault::adds_to_y) y += before;
+    if (fault == LayerFault::mixes_examples && y.cols() > 1) y.col(0).swap(y.col(1));
+    if (fault == LayerFault::ignores_strides) {
       const Matrix<S> whole = y;
       std::copy_n(whole.data(), whole.size(), y.data());
     }
-    if (fault == Fault::remembers_examples) {
+    if (fault == LayerFault::remembers_examples) {
       y.array() += cache.last_sum;
       cache.last_sum = x.sum();
     }
@@ -90,37 +91,37 @@ struct Faulty {
 
   void backward(const Context& context, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
                 Gradient& gradient, Cache& cache) const {
-    if (fault == Fault::accepts_any_dy && dy.cols() != x.cols()) return;
-    if (fault != Fault::forgets_to_touch) gradient.touched.insert(0);
-    if (fault == Fault::sets_gradient) *gradient.dense = zeros_like(*gradient.dense);
-    if (fault == Fault::sets_dx) dx.setZero();
-    const bool wants_dx = fault != Fault::forgets_dx && wanted(dx);
+    if (fault == LayerFault::accepts_any_dy && dy.cols() != x.cols()) return;
+    if (fault != LayerFault::forgets_to_touch) gradient.touched.insert(0);
+    if (fault == LayerFault::sets_gradient) *gradient.dense = zeros_like(*gradient.dense);
+    if (fault == LayerFault::sets_dx) dx.setZero();
+    const bool wants_dx = fault != LayerFault::forgets_dx && wanted(dx);
     const Vector<S> bias_before = gradient.dense->bias;
     dense->backward(context, x, y, dy, wants_dx ? dx : not_wanted<S>(), *gradient.dense,
                     cache.dense);
     auto bias_gradient = [&] { return gradient.dense->bias - bias_before; };
-    if (fault == Fault::sign_of_bias) gradient.dense->bias -= (S(2) * bias_gradient()).eval();
-    if (fault == Fault::twice_the_bias) gradient.dense->bias += bias_gradient().eval();
-    if (fault == Fault::needs_dx && !wants_dx) gradient.dense->bias = bias_before;
-    if (fault == Fault::writes_outside && wants_dx && dx.outerStride() > dx.rows()) {
+    if (fault == LayerFault::sign_of_bias) gradient.dense->bias -= (S(2) * bias_gradient()).eval();
+    if (fault == LayerFault::twice_the_bias) gradient.dense->bias += bias_gradient().eval();
+    if (fault == LayerFault::needs_dx && !wants_dx) gradient.dense->bias = bias_before;
+    if (fault == LayerFault::writes_outside && wants_dx && dx.outerStride() > dx.rows()) {
       dx.data()[dx.rows()] = S(0);
     }
-    if (fault == Fault::divides_by_examples) {
+    if (fault == LayerFault::divides_by_examples) {
       gradient.dense->bias *= static_cast<S>(x.cols()) / static_cast<S>(x.cols());
     }
-    if (fault == Fault::imprecise_float && std::same_as<S, float>) {
+    if (fault == LayerFault::imprecise_float && std::same_as<S, float>) {
       gradient.dense->bias += (S(1e-3) * bias_gradient()).eval();
     }
   }
 
   double regularization(const Context&, const Cache&) const {
-    return fault == Fault::loses_regularization ? 1 : 0;
+    return fault == LayerFault::loses_regularization ? 1 : 0;
   }
   Flops flops(Index columns, const Cache& cache) const {
     Flops flops = dense->flops(columns, cache.dense);
-    if (fault == Fault::forward_flops) ++flops.forward;
-    if (fault == Fault::backward_flops) ++flops.backward;
-    if (fault == Fault::input_flops) ++flops.input_gradient;
+    if (fault == LayerFault::forward_flops) ++flops.forward;
+    if (fault == LayerFault::backward_flops) ++flops.backward;
+    if (fault == LayerFault::input_flops) ++flops.input_gradient;
     return flops;
   }
   template <class F, class First, class... Rest>
@@ -130,18 +131,18 @@ struct Faulty {
   }
 
   std::shared_ptr<Dense<S>> dense;
-  Fault fault;
+  LayerFault fault;
   const char* name = "";
   IndexSet touched{1};
 };
 
-LawReport check(Fault fault, LayerLawOptions options = {}) {
+LawReport check(LayerFault fault, LayerLawOptions options = {}) {
   return check_layer(
       [fault](auto scalar, Rng& rng) {
         using S = decltype(scalar);
         const DenseOptions dense{
             .in_features = 4, .out_features = 3, .activation = Activation::relu};
-        return Faulty<S>(std::make_shared<Dense<S>>(dense, rng), fault);
+        return FaultyLayer<S>(std::make_shared<Dense<S>>(dense, rng), fault);
       },
       options);
 }
@@ -198,41 +199,41 @@ LawReport check_ridge(bool forgets) {
 }  // namespace
 
 TEST_CASE("layer laws: hold for a right layer") {
-  const LawReport report = check(Fault::none, {.batch = 3});
+  const LawReport report = check(LayerFault::none, {.batch = 3});
   INFO(report.failures());
   CHECK(report.ok());
 }
 
 TEST_CASE("layer laws: catch every fault by the law it breaks") {
   struct Example {
-    Fault fault;
+    LayerFault fault;
     const char* law;
   };
   const Example example = GENERATE(values<Example>({
-      {Fault::adds_to_y, "forward sets"},
-      {Fault::sign_of_bias, "exact gradient"},
-      {Fault::sign_of_bias, "central differences"},
-      {Fault::twice_the_bias, "exact gradient"},
-      {Fault::twice_the_bias, "central differences"},
-      {Fault::sets_gradient, "backward adds"},
-      {Fault::sets_dx, "backward adds"},
-      {Fault::forgets_dx, "exact gradient"},
-      {Fault::forgets_dx, "flops: input gradient"},
-      {Fault::needs_dx, "dx may be unwanted"},
-      {Fault::mixes_examples, "batch = singles"},
-      {Fault::remembers_examples, "partial batch"},
-      {Fault::shares_parameters, "copies are independent"},
-      {Fault::ignores_strides, "strided views"},
-      {Fault::writes_outside, "strided views"},
-      {Fault::divides_by_examples, "empty batch"},
-      {Fault::forgets_to_touch, "set_zero clears"},
-      {Fault::misnames_gradient, "gradient is a twin"},
-      {Fault::accepts_any_dy, "shapes are checked"},
-      {Fault::imprecise_float, "float gradient"},
-      {Fault::loses_regularization, "regularization keeps its scalar"},
-      {Fault::forward_flops, "flops: forward"},
-      {Fault::backward_flops, "flops: backward"},
-      {Fault::input_flops, "flops: input gradient"},
+      {LayerFault::adds_to_y, "forward sets"},
+      {LayerFault::sign_of_bias, "exact gradient"},
+      {LayerFault::sign_of_bias, "central differences"},
+      {LayerFault::twice_the_bias, "exact gradient"},
+      {LayerFault::twice_the_bias, "central differences"},
+      {LayerFault::sets_gradient, "backward adds"},
+      {LayerFault::sets_dx, "backward adds"},
+      {LayerFault::forgets_dx, "exact gradient"},
+      {LayerFault::forgets_dx, "flops: input gradient"},
+      {LayerFault::needs_dx, "dx may be unwanted"},
+      {LayerFault::mixes_examples, "batch = singles"},
+      {LayerFault::remembers_examples, "partial batch"},
+      {LayerFault::shares_parameters, "copies are independent"},
+      {LayerFault::ignores_strides, "strided views"},
+      {LayerFault::writes_outside, "strided views"},
+      {LayerFault::divides_by_examples, "empty batch"},
+      {LayerFault::forgets_to_touch, "set_zero clears"},
+      {LayerFault::misnames_gradient, "gradient is a twin"},
+      {LayerFault::accepts_any_dy, "shapes are checked"},
+      {LayerFault::imprecise_float, "float gradient"},
+      {LayerFault::loses_regularization, "regularization keeps its scalar"},
+      {LayerFault::forward_flops, "flops: forward"},
+      {LayerFault::backward_flops, "flops: backward"},
+      {LayerFault::input_flops, "flops: input gradient"},
   }));
   const LawReport report = check(example.fault);
   INFO("law: " << example.law << "\nfailures:\n" << report.failures());
@@ -242,7 +243,7 @@ TEST_CASE("layer laws: catch every fault by the law it breaks") {
 TEST_CASE("layer laws: a test at a kink says so") {
   // No noise, so all biases are 0, and so is all that ReLU sees.
   const LawReport report =
-      check(Fault::none, {.input_low = 0, .input_high = 0, .parameter_noise = 0});
+      check(LayerFault::none, {.input_low = 0, .input_high = 0, .parameter_noise = 0});
   CHECK(report.failed("kinks are rare"));
 }
 
@@ -256,8 +257,8 @@ TEST_CASE("layer laws: regularization belongs to the gradient") {
 }
 
 TEST_CASE("layer laws: bit-equal batches and the sample of coordinates are as asked") {
-  CHECK(check(Fault::none, {.bit_equal_batches = true}).ok());
-  CHECK(check(Fault::none, {.max_coordinates = 1}).ok());
-  CHECK_THROWS_WITH(check(Fault::none, {.batch = 0}),
+  CHECK(check(LayerFault::none, {.bit_equal_batches = true}).ok());
+  CHECK(check(LayerFault::none, {.max_coordinates = 1}).ok());
+  CHECK_THROWS_WITH(check(LayerFault::none, {.batch = 0}),
                     "LayerLawOptions: batch: expected >= 1, got 0");
 }
