@@ -5,6 +5,7 @@
 
 #include <selgate/core/types.hpp>
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <span>
@@ -44,6 +45,7 @@ struct RunOptions {
   std::uint64_t seed = 1;
   int threads = 1;
   bool quiet = false;
+  std::filesystem::path instructions;  // file of counts, or none
 };
 
 /// One row of the final table.
@@ -58,6 +60,7 @@ struct GateResult {
   double training_flops = 0;
   double seconds = 0;
   std::vector<WeightHistory> history;  // per task
+  CostHistory cost;
   Matrix<float> weights;               // experts x tasks at the end: mean over the test examples
   std::vector<std::string> warnings;
 };

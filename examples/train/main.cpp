@@ -73,7 +73,16 @@ Table result_table(const TaskData& data, const std::vector<GateResult>& results)
   return table;
 }
 
-/// Prints the table; leaves it as Markdown, with a picture of the first tasks' weights over training.
+void draw(const char* what, const LinePlot& plot, const std::filesystem::path& stem) {
+  const PlotFiles files = write_plot(plot, stem, PictureFormat::png);
+  std::cout << what << ": "
+            << (files.picture.empty() ? files.script.string() + " (" + files.problem + ")"
+                                      : files.picture.string())
+            << '\n';
+}
+
+/// Prints the table; leaves it as Markdown, with pictures of the first tasks' weights and of the cost
+/// of a step over training.
 void report(const TaskData& data, const std::vector<GateResult>& results,
             const std::filesystem::path& out) {
   const Table table = result_table(data, results);
@@ -91,17 +100,18 @@ void report(const TaskData& data, const std::vector<GateResult>& results,
   const auto shown = static_cast<std::ptrdiff_t>(std::min<std::size_t>(data.tasks.size(), 4));
   std::vector<std::string> gates;
   std::vector<WeightHistory> histories;
+  std::vector<CostHistory> costs;
   for (const GateResult& r : results) {
     gates.push_back(r.gate);
     histories.insert(histories.end(), r.history.begin(), r.history.begin() + shown);
+    costs.push_back(r.cost);
   }
   const std::vector<std::string> tasks(data.tasks.begin(), data.tasks.begin() + shown);
-  const PlotFiles plot = write_plot(expert_weight_plot(gates, tasks, histories),
-                                    out / "expert_weights", PictureFormat::png);
-  std::cout << "expert weights over training: "
-            << (plot.picture.empty() ? plot.script.string() + " (" + plot.problem + ")"
-                                     : plot.picture.string())
-            << '\n';
+  draw("expert weights over training", expert_weight_plot(gates, tasks, histories),
+       out / "expert_weights");
+  const auto top_k = std::find(gates.begin(), gates.end(), "top-k");
+  const auto unit = static_cast<std::size_t>(top_k == gates.end() ? 0 : top_k - gates.begin());
+  draw("cost of a step over training", cost_plot(gates, costs, unit), out / "cost");
 }
 
 /// Everything the command line sets.
@@ -170,6 +180,8 @@ void add_options(CLI::App& command, Settings& s) {
   command.add_option("--threads", s.run.threads, "any number gives the same result (default 1)")
       ->check(CLI::Range(1, 256));
   command.add_option("--out", s.out, "folder of table and picture (default runs/EXPERIMENT)");
+  command.add_option("--instructions", s.run.instructions,
+                     "counts of scripts/cost_over_training, for the picture of the cost");
   command.add_flag("--quiet", s.run.quiet, "no progress");
 }
 

@@ -7,6 +7,8 @@
 #include <selgate/core/error.hpp>
 #include <selgate/core/types.hpp>
 
+#include <algorithm>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -18,6 +20,14 @@ namespace selgate::examples {
 struct WeightHistory {
   std::vector<double> steps;
   Matrix<float> weights;  // experts x steps
+};
+
+/// What training steps cost, about a hundred times over the training.
+struct CostHistory {
+  std::vector<double> steps;
+  std::vector<double> seconds;       // of a step: the median since the time before
+  std::vector<double> flops;         // counted, of the last of those steps
+  std::vector<double> instructions;  // the same, where they were counted; else empty
 };
 
 /// Expert weights over training (figure C.5 of the paper): a row of panels for each gate, a column
@@ -46,6 +56,39 @@ inline LinePlot expert_weight_plot(std::vector<std::string> gates, std::vector<s
       panel.push_back(std::move(series));
     }
   }
+  return plot;
+}
+
+/// The cost of a step over training, a line for each gate: a row of panels each for time, for counted
+/// FLOPs and, where all have them, for instructions, in units of the mean over the training with
+/// `unit`, one of the gates. Throws shape_error.
+inline LinePlot cost_plot(const std::vector<std::string>& gates,
+                          std::span<const CostHistory> histories, std::size_t unit) {
+  require_size("cost_plot: histories (gates)", gates.size(), histories.size());
+  LinePlot plot{.title = "Cost of a training step",
+                .x_label = "training step",
+                .y_label = "in units of " + gates.at(unit) + "'s mean",
+                .rows = {},
+                .panels = {}};
+  double largest = 1;
+  auto add = [&](const char* name, std::vector<double> CostHistory::*cost) {
+    for (const CostHistory& history : histories) {
+      if ((history.*cost).empty()) return;
+    }
+    const std::vector<double>& all = histories[unit].*cost;
+    const double mean = std::accumulate(all.begin(), all.end(), 0.0) / double(all.size());
+    plot.rows.emplace_back(name);
+    auto& panel = plot.panels.emplace_back();
+    for (std::size_t g = 0; g < gates.size(); ++g) {
+      Series series{gates[g], histories[g].steps, histories[g].*cost};
+      for (double& y : series.y) largest = (std::max)(largest, y /= mean);
+      panel.push_back(std::move(series));
+    }
+  };
+  add("time", &CostHistory::seconds);
+  add("counted FLOPs", &CostHistory::flops);
+  add("instructions", &CostHistory::instructions);
+  plot.y_range = {{0, 1.05 * largest}};
   return plot;
 }
 

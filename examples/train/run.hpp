@@ -2,6 +2,7 @@
 #pragma once
 
 #include "experiment.hpp"
+#include "instructions.hpp"
 #include "progress.hpp"
 
 #include <selgate/gate/dselect_k_import.hpp>
@@ -13,6 +14,7 @@
 #include <selgate/optim/schedule.hpp>
 #include <selgate/train/trainer.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -55,6 +57,12 @@ class Run {
     for (const std::string& text : result_.warnings) std::printf("warning: %s\n", text.c_str());
     result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result_.training_flops = static_cast<double>(trainer_.flops());
+    if (!options_.instructions.empty()) {
+      auto counts = read_instructions(options_.instructions)[gate_];
+      for (double step : result_.cost.steps) {
+        result_.cost.instructions.push_back(counts[static_cast<std::int64_t>(step)]);
+      }
+    }
     test();
     return std::move(result_);
   }
@@ -78,12 +86,33 @@ class Run {
       data_.fill(Split::train, examples, x, labels);
       schedule();
       if (static_cast<std::int64_t>(trainer_.context.step) % record_every() == 0) record(x);
-      loss += trainer_.step(x, {labels}).total;
+      loss += step(x, {labels});
       const double done = static_cast<double>(epoch) + static_cast<double>(i + 1) / static_cast<double>(steps_per_epoch_);
       if (i + 1 < steps_per_epoch_) progress.update(done, fields(loss / static_cast<double>(i + 1)));
     }
     if (epoch + 1 == options_.epochs) record(x_.leftCols(last_batch));
     progress.epoch(epoch + 1, fields(loss / static_cast<double>(steps_per_epoch_)));
+  }
+
+  /// One training step and what it cost. Returns the objective before it.
+  double step(const In<float>& x, const Labels<float>& labels) {
+    using Clock = std::chrono::steady_clock;
+    const auto number = static_cast<std::int64_t>(trainer_.context.step), flops = trainer_.flops();
+    const bool recorded = (number + 1) % record_every() == 0;
+    double objective = 0;
+    const auto start = Clock::now();
+    count_instructions(recorded, gate_ + " " + to_text(number),
+                       [&] { objective = trainer_.step(x, labels).total; });
+    step_seconds_.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    if (recorded) {
+      const auto middle = step_seconds_.begin() + static_cast<std::ptrdiff_t>(step_seconds_.size() / 2);
+      std::nth_element(step_seconds_.begin(), middle, step_seconds_.end());
+      result_.cost.steps.push_back(static_cast<double>(number));
+      result_.cost.seconds.push_back(*middle);
+      result_.cost.flops.push_back(static_cast<double>(trainer_.flops() - flops));
+      step_seconds_.clear();
+    }
+    return objective;
   }
 
   [[nodiscard]] std::vector<Progress::Field> fields(double loss) const {
@@ -218,6 +247,7 @@ class Run {
   GateOutput<float> gate_output_ = trainer_.model.body.gates.make_output(options_.batch);
   DSelectKWatch watch_{num_steps() / 50};
   Matrix<float> x_, labels_;
+  std::vector<double> step_seconds_;  // since the last recorded step
   GateResult result_;
 };
 

@@ -11,6 +11,8 @@
 using selgate::Index;
 using selgate::Matrix;
 using selgate::shape_error;
+using selgate::examples::cost_plot;
+using selgate::examples::CostHistory;
 using selgate::examples::expert_use_map;
 using selgate::examples::expert_weight_plot;
 using selgate::examples::HeatMap;
@@ -51,6 +53,29 @@ TEST_CASE("plot: expert weights over training, gates down and tasks across") {
   const TemporaryDirectory folder;
   const auto files = write_plot(plot, folder.path() / "weights");
   CHECK((files.problem.empty() || files.problem == "no picture drawn: gnuplot is not installed"));
+}
+
+TEST_CASE("plot: cost of a step in units of one gate's mean, instructions where all have them") {
+  std::vector<CostHistory> costs = {{{4, 9}, {8, 2}, {60, 20}, {}}, {{4, 9}, {3, 5}, {15, 25}, {}}};
+  const LinePlot plot = cost_plot({"DSelect-k", "Top-k"}, costs, 1);
+  CHECK(plot.rows == std::vector<std::string>{"time", "counted FLOPs"});
+  REQUIRE(plot.panels.size() == 2);
+  CHECK(plot.panels[0][0].label == "DSelect-k");
+  CHECK(plot.panels[0][0].x == std::vector<double>{4, 9});
+  CHECK(plot.panels[0][0].y == std::vector<double>{2, 0.5});
+  CHECK(plot.panels[1][1].y == std::vector<double>{0.75, 1.25});
+  CHECK(plot.y_label == "in units of Top-k's mean");
+  CHECK(plot.y_range.value()[0] == 0);
+  CHECK(plot.y_range.value()[1] > 3);
+
+  costs[0].instructions = {7, 1};
+  CHECK(cost_plot({"DSelect-k", "Top-k"}, costs, 1).rows.size() == 2);
+  costs[1].instructions = {1, 3};
+  const LinePlot all = cost_plot({"DSelect-k", "Top-k"}, costs, 1);
+  CHECK(all.rows.back() == "instructions");
+  CHECK(all.panels[2][0].y == std::vector<double>{3.5, 0.5});
+  CHECK(message_of<shape_error>([&] { cost_plot({"Top-k"}, costs, 0); }) ==
+        "cost_plot: histories (gates): expected 1, got 2");
 }
 
 TEST_CASE("plot: histories that do not fit are refused") {
