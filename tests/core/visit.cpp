@@ -153,3 +153,46 @@ TEST_CASE("zeros_like, pack, unpack, num_parameters") {
   CHECK(other.table == model.table);
   CHECK(pack<double>(other) == flat);
 }
+
+namespace {
+
+/// Blocks with a name each that lie side by side.
+struct Stack {
+  Matrix<float> columns = Matrix<float>::Ones(2, 3);
+  IndexSet touched{3};
+
+  template <class F, class First, class... Rest>
+  static void visit(F&& f, First& first, Rest&... rest) {
+    auto block = [](auto& m, Index i) {
+      auto column = m.columns.col(i);
+      return leaf(column, {2});
+    };
+    for_each_block(
+        f, first, 3, [&](Index i) { f("", i, block(first, i), block(rest, i)...); },
+        [&] { f("", no_index, leaf(first.columns), leaf(rest.columns)...); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("visit: blocks side by side are one leaf where all are wanted and none by name") {
+  Stack stack;
+  std::vector<Index> sizes;
+  auto note = [&](const auto& leaf) { sizes.push_back(leaf.size()); };
+  auto sizes_of = [&](const auto& walk) {
+    sizes.clear();
+    walk();
+    return sizes;
+  };
+  CHECK(sizes_of([&] { for_each_leaf(note, stack); }) == std::vector<Index>{6});
+  std::string names;
+  for_each_named_leaf([&](const std::string& path, const auto&) { names += path + " "; }, stack);
+  CHECK(names == "0 1 2 ");
+  for (Index i : {2, 0}) stack.touched.insert(i);
+  CHECK(sizes_of([&] { for_each_touched_leaf(note, stack); }) == std::vector<Index>{2, 2});
+  stack.touched.insert(1);
+  CHECK(sizes_of([&] { for_each_touched_leaf(note, stack); }) == std::vector<Index>{6});
+  set_zero(stack);
+  CHECK(stack.columns.isZero(0));
+  CHECK(stack.touched.size() == 0);
+}

@@ -76,15 +76,19 @@ struct Table {
 
   template <class F, class First, class... Rest>
   static void visit(F&& f, First& first, Rest&... rest) {
-    if constexpr (std::remove_cvref_t<F>::blocks == selgate::Blocks::all) {
+    auto whole = [&] {
       f("table", selgate::no_index, selgate::leaf(first.columns), selgate::leaf(rest.columns)...);
+    };
+    if constexpr (selgate::blocks_of<F> == selgate::Blocks::named) {
+      whole();
     } else {
       auto row = [](auto& table, Index i) {
         auto column = table.columns.col(i);
         return selgate::leaf(column, {table.columns.rows()});
       };
-      selgate::for_each_block(f, first, first.columns.cols(),
-                              [&](Index i) { f("table", i, row(first, i), row(rest, i)...); });
+      selgate::for_each_block(
+          f, first, first.columns.cols(),
+          [&](Index i) { f("table", i, row(first, i), row(rest, i)...); }, whole);
     }
   }
 };

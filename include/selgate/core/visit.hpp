@@ -69,20 +69,40 @@ inline constexpr Index no_index = -1;
 ///     }
 ///
 /// and everything below walks a model, its gradient and its moments side by side. A module whose
-/// blocks may stay untouched walks them by for_each_block.
-enum class Blocks { all, touched, touched_and_clear };
+/// blocks may stay untouched walks them by for_each_block. A walk asks by its member `blocks` for
+///
+///   named                     all blocks, each by its name
+///   all                       all, where what lies side by side may be one leaf
+///   touched, touched_and_clear  those in the `touched` set of the first object, the gradient
+enum class Blocks { named, all, touched, touched_and_clear };
+template <class F>
+inline constexpr Blocks blocks_of = std::remove_cvref_t<F>::blocks;
 
-/// Calls body(i) for each of the blocks that the walk f wants: all of them, or those in the
-/// `touched` set of the first object (the gradient). Walks ask by their member `blocks`.
+/// Calls body(i) for each of the blocks that the walk f wants, or stack() once where it wants all of
+/// them and no names.
+template <class F, class First, class Body, class Stack>
+void for_each_block(const F& f, First& first, Index num_blocks, const Body& body,
+                    const Stack& stack) {
+  (void)f, (void)first;
+  if constexpr (blocks_of<F> == Blocks::named) {
+    for (Index i = 0; i < num_blocks; ++i) body(i);
+  } else if constexpr (blocks_of<F> == Blocks::all) {
+    stack();
+  } else {
+    if (first.touched.size() == num_blocks) {
+      stack();
+    } else {
+      for (Index i : first.touched) body(i);
+    }
+    if constexpr (blocks_of<F> == Blocks::touched_and_clear) first.touched.clear();
+  }
+}
+/// The same for blocks that do not lie side by side.
 template <class F, class First, class Body>
 void for_each_block(const F& f, First& first, Index num_blocks, const Body& body) {
-  if constexpr (std::remove_cvref_t<F>::blocks == Blocks::all) {
-    (void)f, (void)first;
+  for_each_block(f, first, num_blocks, body, [&] {
     for (Index i = 0; i < num_blocks; ++i) body(i);
-  } else {
-    for (Index i : first.touched) body(i);
-    if constexpr (std::remove_cvref_t<F>::blocks == Blocks::touched_and_clear) first.touched.clear();
-  }
+  });
 }
 
 namespace detail {
@@ -103,7 +123,7 @@ struct LeafWalk {
 
 template <class F>
 struct NamedWalk {
-  static constexpr Blocks blocks = Blocks::all;
+  static constexpr Blocks blocks = Blocks::named;
   F& f;
   std::string path;
   template <class First, class... Rest>
@@ -129,7 +149,7 @@ void walk_leaves(F&& f, First& first, Rest&... rest) {
 
 }  // namespace detail
 
-/// f(leaf of first, leaf of rest...) for every block of parameters.
+/// f(leaf of first, leaf of rest...) for all parameters, in the largest pieces that lie side by side.
 template <class F, class First, class... Rest>
 void for_each_leaf(F&& f, First& first, Rest&... rest) {
   detail::walk_leaves<Blocks::all>(f, first, rest...);
@@ -139,7 +159,8 @@ template <class F, class Gradient, class... Rest>
 void for_each_touched_leaf(F&& f, Gradient& gradient, Rest&... rest) {
   detail::walk_leaves<Blocks::touched>(f, gradient, rest...);
 }
-/// f(path, leaf of first, leaf of rest...): the one walk that joins names, as in "experts.3.weight".
+/// f(path, leaf of first, leaf of rest...) for every block: the one walk that joins names, as in
+/// "experts.3.weight". Its order is that of files.
 template <class F, class First, class... Rest>
 void for_each_named_leaf(F&& f, First& first, Rest&... rest) {
   detail::NamedWalk<std::remove_reference_t<F>>{f, {}}("", no_index, first, rest...);
@@ -164,7 +185,7 @@ M zeros_like(const M& module) {
   for_each_leaf([](const auto& leaf) { leaf.array().setZero(); }, zeros);
   return zeros;
 }
-/// All parameters, one after another, in the order of visit.
+/// All parameters, one after another, in the order of for_each_leaf.
 template <class S, class M>
 Vector<S> pack(const M& module) {
   Vector<S> flat(num_parameters(module));

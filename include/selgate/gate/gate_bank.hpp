@@ -175,7 +175,7 @@ class GateBank {
 
   template <class F, class First, class... Rest>
   static void visit(F&& f, First& first, Rest&... rest) {
-    if constexpr (is_static || is_linear) {
+    if constexpr ((is_static || is_linear) && blocks_of<F> == Blocks::named) {
       for (Index t = 0; t < first.num_tasks(); ++t) f("", t, first.task(t), rest.task(t)...);
     } else {
       f("map", no_index, map_of(first), map_of(rest)...);

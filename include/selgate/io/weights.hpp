@@ -47,8 +47,8 @@ void save_weights(const std::filesystem::path& path, const M& model,
   AtomicFile file(path);
   file.write(&length, sizeof length);
   file.write(text.data(), text.size());
-  for_each_leaf(
-      [&](const auto& leaf) {
+  for_each_named_leaf(
+      [&](const std::string&, const auto& leaf) {
         file.write(leaf.data, static_cast<std::size_t>(leaf.size()) * sizeof(*leaf.data));
       },
       model);
@@ -93,8 +93,8 @@ std::vector<const Tensor*> match(const SafetensorsFile& file, const M& model,
                 "missing " + names_text(missing) + "; unexpected " + names_text(unexpected));
   }
   std::size_t i = 0;
-  for_each_leaf(
-      [&](const auto& leaf) {
+  for_each_named_leaf(
+      [&](const std::string&, const auto& leaf) {
         const Tensor& tensor = *matched[i++];
         const Dtype dtype = dtype_of<std::remove_cvref_t<decltype(*leaf.data)>>();
         const std::string what = "tensor " + shown(tensor.name);
@@ -152,8 +152,8 @@ void load_weights(const std::filesystem::path& path, M& model, const LoadOptions
   const std::vector<const Tensor*> tensors = detail::match(file, model, options);
   M loaded = model;
   std::size_t i = 0;
-  for_each_leaf(
-      [&](const auto& leaf) {
+  for_each_named_leaf(
+      [&](const std::string&, const auto& leaf) {
         const Tensor& tensor = *tensors[i++];
         if (tensor.dtype == Dtype::f32) {
           detail::read_values<float>(file, tensor, leaf, options);

@@ -75,12 +75,12 @@ class Embedding {
   /// The table as one leaf, or one leaf for each touched row.
   template <class F, class First, class... Rest>
   static void visit(F&& f, First& first, Rest&... rest) {
-    if constexpr (std::remove_cvref_t<F>::blocks == Blocks::all) {
-      f("weight", no_index, leaf(first.weight), leaf(rest.weight)...);
+    auto whole = [&] { f("weight", no_index, leaf(first.weight), leaf(rest.weight)...); };
+    if constexpr (blocks_of<F> == Blocks::named) {
+      whole();
     } else {
-      for_each_block(f, first, first.weight.cols(), [&](Index row) {
-        f("weight", row, row_leaf(first, row), row_leaf(rest, row)...);
-      });
+      auto row = [&](Index i) { f("weight", i, row_leaf(first, i), row_leaf(rest, i)...); };
+      for_each_block(f, first, first.weight.cols(), row, whole);
     }
   }
 

@@ -53,6 +53,8 @@ class BlockShapes {
   template <class M>
   explicit BlockShapes(const M& model) {
     for_each_leaf([&](const auto& leaf) { shapes_.push_back(leaf.shape); }, model);
+    for_each_named_leaf(
+        [&](const std::string&, const auto& leaf) { named_.push_back(leaf.shape); }, model);
   }
 
   /// Throws shape_error naming the first block in which `object` ("model", "gradient") differs.
@@ -76,7 +78,7 @@ class BlockShapes {
     for_each_named_leaf(
         [&](const std::string& path, const auto& leaf) {
           const std::string expected =
-              count < shapes_.size() ? text(shapes_[count]) : "no such block";
+              count < named_.size() ? text(named_[count]) : "no such block";
           if (text(leaf.shape) != expected) {
             throw shape_error("optimizer: " + object_name + ", block " + path + ": expected " +
                               expected + ", got " + text(leaf.shape));
@@ -84,7 +86,7 @@ class BlockShapes {
           ++count;
         },
         object);
-    throw shape_error("optimizer: " + object_name + ": expected " + to_text(shapes_.size()) +
+    throw shape_error("optimizer: " + object_name + ": expected " + to_text(named_.size()) +
                       " blocks, got " + to_text(count));
   }
   static std::string text(const Shape& shape) {
@@ -93,7 +95,8 @@ class BlockShapes {
     return sizes;
   }
 
-  std::vector<Shape> shapes_;
+  std::vector<Shape> shapes_;  // of all leaves: few where blocks lie side by side
+  std::vector<Shape> named_;   // of all blocks, for messages
 };
 
 /// Whether 2^32 squares of every entry would still sum to a finite number: magnitudes up to 2.8e14
