@@ -74,7 +74,7 @@ TEMPLATE_TEST_CASE("combine: equals its definition, forward and backward", "", f
   const bool is_static = GENERATE(false, true);
   const Index batch = GENERATE(0, 1, 7, 150);
   const int threads = GENERATE(1, 3);
-  const Index units = GENERATE(3, 45);  // few for a lane an example, and many for lanes of units
+  const Index units = GENERATE(1, 3, 45);  // few for a lane an example, and many for lanes of units
   Rng rng(1);
   Example<S> example(storage, is_static, batch, units, rng);
   const Matrix<S> dy = uniform<S>(num_tasks * units, batch, rng);
@@ -144,4 +144,39 @@ TEST_CASE("combine: a task does not see the experts of another") {
   combine_backward<double>({}, terms, outputs, Matrix<double>::Ones(2, 1), doutputs, dweights);
   CHECK(dweights.dense()(1, 1) == 3);
   CHECK((dweights.dense()(0, 1) == 0 && dweights.dense()(1, 0) == 0));
+}
+
+TEMPLATE_TEST_CASE("combine: static gates over many small experts are a product", "", float, double) {
+  using S = TestType;
+  const Index experts = 37, num_tasks = 19, batch = GENERATE(1, 64, 101);
+  const double density = GENERATE(1.0, 0.5, 0.1);
+  Rng rng(1);
+  GateOutput<S> weights(Storage::dense, experts, num_tasks);
+  weights.begin(num_tasks);
+  weights.dense() = uniform<S>(experts, num_tasks, rng, 0.5, 1);
+  for (S& w : weights.dense().reshaped()) {
+    if (rng.uniform(0, 1) > density) w = S(0);
+  }
+  for (Index t = 0; t < experts; ++t) weights.dense()(t, t % num_tasks) = S(1);  // all are active
+  Dispatch dispatch(experts);
+  dispatch.build(weights, num_tasks, batch, true);
+  ExpertBlocks<S> outputs, doutputs;
+  outputs.layout(dispatch, 1);
+  doutputs.layout(dispatch, 1);
+  const Matrix<S> f = uniform<S>(experts, batch, rng), dy = uniform<S>(num_tasks, batch, rng);
+  outputs.stacked(0, batch) = f;
+  Terms<S> terms;
+  terms.build({weights, num_tasks, true}, dispatch);
+  Matrix<S> y(num_tasks, batch);
+  combine<S>({}, terms, outputs, y);
+  GateOutput<S> dweights = weights;
+  dweights.zero_like(weights);
+  combine_backward<S>({}, terms, outputs, dy, doutputs, dweights);
+
+  const S tolerance = S(200) * std::numeric_limits<S>::epsilon();
+  const Matrix<S> w = weights.dense();
+  CHECK(y.isApprox(w.transpose() * f, tolerance));
+  CHECK(doutputs.stacked(0, batch).isApprox(w * dy, tolerance));
+  const Matrix<S> dw = (w.array() != S(0)).select(f * dy.transpose(), S(0));
+  CHECK(dweights.to_dense().isApprox(dw, tolerance));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <selgate/core/executor.hpp>
+#include <selgate/math/kernel/lanes.hpp>
 #include <selgate/mixture/terms.hpp>
 
 #include <algorithm>
@@ -69,12 +70,14 @@ void combine_one_backward(const S& weight, const S* f, const S* dy, Index units,
   if (units % L::count != 0) kernel::set_lane(dweight, 0, kernel::get_lane(dweight, 0) + rest);
 }
 
-/// Static gates over many experts of few units: an example a lane, as the units would not fill one.
+/// Static gates over experts of few units: examples in the lanes, as the units would not fill one.
+/// A tile is of some packs of examples, so that a term is read once for all of them.
 template <class S>
 struct ManySmallExperts {
   using L = kernel::Lanes<S>;
   using Element = typename L::Element;
-  static constexpr Index max_rows = 512, max_task_rows = 64;  // of a tile on the stack
+  static constexpr int packs = 4;
+  static constexpr Index max_rows = 256, max_task_rows = 16;  // of a tile on the stack
 
   const Terms<S>& terms;
   const ExpertBlocks<S>& outputs;
@@ -83,54 +86,108 @@ struct ManySmallExperts {
   [[nodiscard]] bool apply() const {
     return terms.is_static() && units < L::count && outputs.stacked_rows() <= max_rows;
   }
-  /// body(first example, how many), as many as lanes.
+  /// body(first example, how many) of each tile.
   template <class Body>
   static void for_tiles(Index first, Index last, const Body& body) {
-    for (Index b = first; b < last; b += L::count) body(b, std::min(L::count, last - b));
+    constexpr Index most = packs * L::count;
+    for (Index b = first; b < last; b += most) body(b, std::min(most, last - b));
   }
   /// body(first task, how many) for tasks whose rows fit a tile.
   template <class Body>
   void for_task_blocks(const Body& body) const {
-    const Index most = max_task_rows / units, num_tasks = terms.num_tasks();
+    const Index most = std::max<Index>(1, max_task_rows / units), num_tasks = terms.num_tasks();
     for (Index t = 0; t < num_tasks; t += most) body(t, std::min(most, num_tasks - t));
   }
 
   void combine(Index b, Out<S> y) const {
-    Element f[max_rows], y_tile[max_task_rows];
-    kernel::gather<S>(outputs.stacked(b, y.cols()), f);
+    Element f[packs * max_rows], y_tile[packs * max_task_rows];
+    const Index rows = outputs.stacked_rows();
+    gather(outputs.stacked(b, y.cols()), f);
     for_task_blocks([&](Index first, Index count) {
-      std::fill_n(y_tile, count * units, Element{});
+      const Index y_rows = count * units;
       for (Index t = 0; t < count; ++t) {
-        for (const Term<S>& term : terms.column(first + t)) {
-          for (Index r = 0; r < units; ++r) {
-            y_tile[t * units + r] += f[term.place * units + r] * term.weight;
+        for (Index r = 0; r < units; ++r) {
+          Element sum[packs] = {};
+          for (const Term<S>& term : terms.column(first + t)) {
+            const Element* f_r = f + term.place * units + r;
+#pragma GCC unroll 4
+            for (int i = 0; i < packs; ++i) sum[i] += f_r[i * rows] * term.weight;
           }
+#pragma GCC unroll 4
+          for (int i = 0; i < packs; ++i) y_tile[i * y_rows + t * units + r] = sum[i];
         }
       }
-      kernel::scatter<S>(y_tile, y.middleRows(first * units, count * units));
+      scatter(y_tile, y.middleRows(first * units, y_rows));
     });
   }
 
   /// dweights: one a term.
-  void backward(Index b, const In<S>& dy, ExpertBlocks<S>& doutputs, Element* dweights) const {
-    Element f[max_rows], df[max_rows], dy_tile[max_task_rows];
-    kernel::gather<S>(outputs.stacked(b, dy.cols()), f);
-    std::fill_n(df, outputs.stacked_rows(), Element{});
+  void backward(Index b, const In<S>& dy, ExpertBlocks<S>& doutputs, S* dweights) const {
+    Element f[packs * max_rows], df[packs * max_rows], dy_tile[packs * max_task_rows];
+    const Index rows = outputs.stacked_rows();
+    gather(outputs.stacked(b, dy.cols()), f);
+    std::fill_n(df, packs * rows, Element{});
     for_task_blocks([&](Index first, Index count) {
-      kernel::gather<S>(dy.middleRows(first * units, count * units), dy_tile);
+      const Index dy_rows = count * units;
+      gather(dy.middleRows(first * units, dy_rows), dy_tile);
       for (Index t = 0; t < count; ++t) {
-        for (const Term<S>& term : terms.column(first + t)) {
-          Element sum{};
-          for (Index r = 0; r < units; ++r) {
-            const Element& dy_r = dy_tile[t * units + r];
-            df[term.place * units + r] += dy_r * term.weight;
-            sum += dy_r * f[term.place * units + r];
+        const auto column = terms.column(first + t);
+        for (Index r = 0; r < units; ++r) {
+          const Element* dy_r = dy_tile + t * units + r;
+          S* dw = dweights + terms.first(first + t);
+          std::size_t j = 0;
+          for (; j + 16 <= column.size(); j += 16) {
+            add_group<16>(column.subspan(j, 16), f + r, df + r, dy_r, dy_rows, dw + j);
           }
-          *dweights++ += sum;
+          for (; j < column.size(); j += 4) {
+            const auto rest = column.subspan(j, std::min<std::size_t>(4, column.size() - j));
+            add_group<4>(rest, f + r, df + r, dy_r, dy_rows, dw + j);
+          }
         }
       }
     });
-    kernel::scatter<S>(df, doutputs.stacked(b, dy.cols()));
+    scatter(df, doutputs.stacked(b, dy.cols()));
+  }
+
+ private:
+  /// Up to N terms, whose lanes are summed together.
+  template <int N>
+  void add_group(std::span<const Term<S>> column, const Element* f, Element* df, const Element* dy,
+                 Index dy_rows, S* dweights) const {
+    const Index rows = outputs.stacked_rows();
+    Element dy_i[packs], sums[N];
+    S totals[N];
+#pragma GCC unroll 4
+    for (int i = 0; i < packs; ++i) dy_i[i] = dy[i * dy_rows];
+    std::size_t j = 0;
+    for (; j < column.size(); ++j) {
+      const Index at = column[j].place * units;
+      const S weight = column[j].weight;
+      Element sum{};
+#pragma GCC unroll 4
+      for (int i = 0; i < packs; ++i) {
+        sum += dy_i[i] * f[i * rows + at];
+        df[i * rows + at] += dy_i[i] * weight;
+      }
+      sums[j] = sum;
+    }
+    for (; j < N; ++j) sums[j] = Element{};
+    kernel::sum_lanes<S>(sums, totals);
+    for (j = 0; j < column.size(); ++j) dweights[j] += totals[j];
+  }
+  /// Pack i of row r is tile[i * rows + r].
+  static void gather(const In<S>& x, Element* tile) {
+    for (Index i = 0; i < packs; ++i) {
+      const Index first = std::min(i * L::count, x.cols());
+      kernel::gather<S>(x.middleCols(first, std::min(L::count, x.cols() - first)),
+                        tile + i * x.rows());
+    }
+  }
+  static void scatter(const Element* tile, Out<S> y) {
+    for (Index i = 0; i * L::count < y.cols(); ++i) {
+      kernel::scatter<S>(tile + i * y.rows(),
+                         y.middleCols(i * L::count, std::min(L::count, y.cols() - i * L::count)));
+    }
   }
 };
 
@@ -170,13 +227,16 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
   using L = kernel::Lanes<S>;
   const Index units = outputs.rows();
   const detail::ManySmallExperts<S> small{terms, outputs, units};
-  // A static gate's terms are the same in every block of examples: each block has its own sums.
-  const Index blocks = terms.is_static() ? detail::num_column_blocks(dy.cols()) : 0;
-  auto* sums = terms.derivatives(blocks);
   const bool in_tiles = small.apply();
+  // A static gate's terms are the same in every block of examples: each block has its own sums, and
+  // each sum its lanes.
+  const Index blocks = terms.is_static() ? detail::num_column_blocks(dy.cols()) : 0;
+  const Index lanes = in_tiles ? 1 : L::count;
+  S* sums = terms.derivatives(blocks * lanes);
   if (!in_tiles) doutputs.set_zero();
   detail::for_column_blocks(context.executor, dy.cols(), [&](Index first, Index last) {
-    auto* block = sums + (terms.is_static() ? first / detail::columns_per_block * terms.size() : 0);
+    S* block = sums;
+    if (terms.is_static()) block += first / detail::columns_per_block * terms.size() * lanes;
     if (in_tiles) {
       small.for_tiles(first, last, [&](Index b, Index count) {
         small.backward(b, dy.middleCols(b, count), doutputs, block);
@@ -187,25 +247,31 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
       for (Index t = 0; t < terms.num_tasks(); ++t) {
         const S* dy_t = dy.col(b).data() + t * units;
         const Index c = terms.column_of(t, b);
-        auto* sum = block + (terms.is_static() ? terms.first(c) : 0);
+        S* sum = block + (terms.is_static() ? terms.first(c) * lanes : 0);
         for (const Term<S>& term : terms.column(c)) {
           const Index place = terms.base(b) + term.place;
-          typename L::Element own{};
+          auto own = terms.is_static() ? L::load(sum) : typename L::Element{};
           detail::combine_one_backward<S>(term.weight, outputs.vector(place), dy_t, units,
-                                          doutputs.vector(place), terms.is_static() ? *sum++ : own);
-          if (!terms.is_static()) dweights.weight_ref(term.expert, c) = L::sum(own);
+                                          doutputs.vector(place), own);
+          if (terms.is_static()) {
+            L::store(own, sum);
+            sum += lanes;
+          } else {
+            dweights.weight_ref(term.expert, c) = L::sum(own);
+          }
         }
       }
     }
   });
   if (!terms.is_static()) return;
+  const Index size = terms.size() * lanes;
+  for (Index i = 1; i < blocks; ++i) {
+    for (Index at = 0; at < size; ++at) sums[at] += sums[i * size + at];
+  }
   for (Index c = 0; c < terms.num_columns(); ++c) {
-    Index at = terms.first(c);
     for (const Term<S>& term : terms.column(c)) {
-      S sum = L::sum(sums[at]);
-      for (Index i = 1; i < blocks; ++i) sum += L::sum(sums[i * terms.size() + at]);
-      dweights.weight_ref(term.expert, c) = sum;
-      ++at;
+      dweights.weight_ref(term.expert, c) = in_tiles ? *sums : L::sum(L::load(sums));
+      sums += lanes;
     }
   }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/math/kernel/lanes.hpp>
 #include <selgate/mixture/dispatch.hpp>
 
 #include <algorithm>
@@ -44,8 +43,6 @@ struct Term {
 template <class S>
 class Terms {
  public:
-  using Element = typename kernel::Lanes<S>::Element;
-
   void build(const TaskWeights<S>& w, const Dispatch& dispatch) {
     tasks_ = {w.num_tasks, w.is_static};
     num_active_ = dispatch.num_active();
@@ -79,10 +76,10 @@ class Terms {
   [[nodiscard]] Index column_of(Index t, Index b) const { return tasks_.column(t, b); }
   [[nodiscard]] Index base(Index b) const { return is_static() ? b * num_active_ : 0; }
 
-  /// Room for the derivatives by a static gate's terms, in lanes, so many times over; all 0.
-  [[nodiscard]] Element* derivatives(Index copies) {
-    derivatives_.resize(static_cast<std::size_t>(copies * size()));
-    std::fill(derivatives_.begin(), derivatives_.end(), Element{});
+  /// Room for so many numbers a term; all 0.
+  [[nodiscard]] S* derivatives(Index numbers) {
+    derivatives_.resize(static_cast<std::size_t>(numbers * size()));
+    std::fill(derivatives_.begin(), derivatives_.end(), S(0));
     return derivatives_.data();
   }
 
@@ -101,7 +98,7 @@ class Terms {
   std::vector<Term<S>> terms_;
   std::vector<Index> begin_ = {0};
   std::vector<Index> next_;  // scratch of build: a cursor a rank
-  std::vector<Element> derivatives_;
+  std::vector<S> derivatives_;
 };
 
 }  // namespace selgate

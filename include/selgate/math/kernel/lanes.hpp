@@ -4,8 +4,10 @@
 #include <selgate/core/types.hpp>
 #include <selgate/math/kernel/pack.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 /// Kernels written once for a scalar and for a pack of them: `count` examples in the lanes, each by
@@ -117,6 +119,34 @@ template <class S, int D = 1>
 }
 
 }  // namespace detail
+
+/// sums[i] = the lanes of packs[i], added as a tree: neighbours first, then neighbouring pairs...
+template <class S, int D = 1, int N>
+  requires(Lanes<S>::count > 1)
+[[gnu::always_inline]] inline void sum_lanes(Pack<S> (&packs)[N], S* sums) {
+  constexpr int lanes = lane_count<S>;
+  if constexpr (D == lanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < N; i += lanes) {
+      const auto count = static_cast<std::size_t>(std::min(lanes, N - i));
+      std::memcpy(sums + i, &packs[i], count * sizeof(S));
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < N; i += 2 * D) {
+      Pack<S> other = i + D < N ? packs[i + D] : Pack<S>{};
+      detail::exchange<D>(packs[i], other, std::make_index_sequence<lanes>{});
+      packs[i] += other;
+    }
+    sum_lanes<S, 2 * D>(packs, sums);
+  }
+}
+
+template <class S, int N>
+  requires(Lanes<S>::count == 1)
+void sum_lanes(S (&packs)[N], S* sums) {
+  std::copy_n(packs, N, sums);
+}
 
 /// to[i], lane l = x(i, l), or 0 where x has no column l. x: features x at most Lanes<S>::count.
 template <class S>

@@ -41,27 +41,6 @@ void pad(const Columns<const S>& from, Index rows, Index columns, S* to) {
   for (Index j = 0; j < columns; ++j) copy_few<lanes / 2>(from.at(0, j), rows, to + j * lanes);
 }
 
-/// sums[i] = the lanes of packs[i], added as a tree: neighbours first, then neighbouring pairs...
-template <class S, int D = 1, int N>
-[[gnu::always_inline]] inline void sum_lanes(Pack<S> (&packs)[N], S* sums) {
-  constexpr int lanes = lane_count<S>;
-  if constexpr (D == lanes) {
-#pragma GCC unroll 16
-    for (int i = 0; i < N; i += lanes) {
-      const auto count = static_cast<std::size_t>(std::min(lanes, N - i));
-      std::memcpy(sums + i, &packs[i], count * sizeof(S));
-    }
-  } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < N; i += 2 * D) {
-      Pack<S> other = i + D < N ? packs[i + D] : Pack<S>{};
-      exchange<D>(packs[i], other, std::make_index_sequence<lanes>{});
-      packs[i] += other;
-    }
-    sum_lanes<S, 2 * D>(packs, sums);
-  }
-}
-
 /// y(o, b) = bias(o) + sum over k of w(k, o) x(k, b), with k in the lanes. `size` alone decides the
 /// order in which a sum is added, whatever tile it is in.
 template <class S>
