@@ -2,6 +2,7 @@
 #include <selgate/mixture/dense_bank.hpp>
 
 #include <selgate/layer/dense.hpp>
+#include <selgate/optim/adam.hpp>
 #include <selgate/testing/mixture_laws.hpp>
 
 #include "catch.hpp"
@@ -38,6 +39,76 @@ TEST_CASE("dense bank: laws with experts that fill more than one product") {
                                  {.batch = 4, .max_coordinates = 40});
   INFO(report.failures());
   CHECK(report.ok());
+}
+
+TEST_CASE("dense bank: laws of sums of units") {
+  const Index s = GENERATE(2, 4, 7), u = GENERATE(1, 3);
+  const bool bias = GENERATE(false, true);
+  const LawReport report = check({.in_features = 4,
+                                  .out_features = u,
+                                  .num_experts = 4,
+                                  .bias = bias,
+                                  .activation = bias ? Activation::relu : Activation::identity,
+                                  .units_per_output = s},
+                                 {.batch = 7, .max_coordinates = 60});
+  INFO(report.failures());
+  CHECK(report.ok());
+}
+
+TEMPLATE_TEST_CASE("dense bank: an output is the sum of its units", "", float, double) {
+  using S = TestType;
+  const Index batch = GENERATE(0, 1, 16, 37, 70), s = GENERATE(1, 3, 5), u = GENERATE(1, 20);
+  const Index p = 9, n = 3;
+  Rng rng(1);
+  DenseBank<S> sums(
+      {.in_features = p, .out_features = u, .num_experts = n, .units_per_output = s}, rng);
+  DenseBank<S> apart({.in_features = p, .out_features = u * s, .num_experts = n}, rng);
+  fill_uniform(sums.bias, -1, 1, rng);
+  unpack(pack<S>(sums), apart);
+  GateOutput<S> selected(Storage::dense, n, batch);
+  selected.begin(batch);
+  selected.dense().setOnes();
+  if (batch > 16) selected.dense()(1, 3) = 0;  // not whole
+  Dispatch dispatch(n);
+  dispatch.build(selected, 1, batch, false);
+  const Matrix<S> x = uniform<S>(p, batch, rng);
+  ExpertBlocks<S> y, dy, units, dunits;
+  auto run = [&](const DenseBank<S>& bank, ExpertBlocks<S>& outputs, ExpertBlocks<S>& doutputs,
+                 Matrix<S>& dx, const auto& set_doutputs) {
+    outputs.layout(dispatch, bank.out_features());
+    doutputs.layout(dispatch, bank.out_features());
+    auto cache = bank.make_cache(batch);
+    auto gradient = bank.make_gradient();
+    bank.forward({}, dispatch, x, outputs, cache);
+    set_doutputs();
+    bank.backward({}, dispatch, x, outputs, doutputs, dx, gradient, cache);
+    return gradient;
+  };
+  Matrix<S> dx = Matrix<S>::Zero(p, batch), expected_dx = dx;
+  std::vector<Matrix<S>> d;
+  auto gradient = run(sums, y, dy, dx, [&] {
+    for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
+      d.push_back(uniform<S>(u, dispatch.num_columns(rank), rng));
+      dy.block(dispatch, rank) = d.back();
+    }
+  });
+  auto expected = run(apart, units, dunits, expected_dx, [&] {
+    for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
+      auto block = dunits.block(dispatch, rank);
+      const auto& d_rank = d[static_cast<std::size_t>(rank)];
+      for (Index r = 0; r < u * s; ++r) block.row(r) = d_rank.row(r / s);
+    }
+  });
+  const S eps = std::numeric_limits<S>::epsilon();
+  for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
+    for (Index j = 0; j < u; ++j) {
+      const Matrix<S> sum = units.block(dispatch, rank).middleRows(j * s, s).colwise().sum();
+      CHECK(((y.block(dispatch, rank).row(j) - sum).array().abs() <= S(200) * eps).all());
+    }
+  }
+  CHECK(gradient.weight.isApprox(expected.weight, S(100) * eps));
+  CHECK(gradient.bias.isApprox(expected.bias, S(100) * eps));
+  CHECK(dx.isApprox(expected_dx, S(100) * eps));
 }
 
 TEST_CASE("dense bank: each expert is a Dense") {
@@ -95,4 +166,26 @@ TEST_CASE("dense bank: rejects sizes below 1") {
   CHECK_THROWS_WITH(make(1, 0, 1), "dense bank: out_features: expected >= 1, got 0");
   CHECK_THROWS_WITH(make(1, 1, 0), "dense bank: num_experts: expected >= 1, got 0");
   CHECK_THROWS_AS(make(1, 1, -1), config_error);
+  CHECK_THROWS_WITH(
+      DenseBank<float>(
+          {.in_features = 1, .out_features = 1, .num_experts = 1, .units_per_output = 0}, rng),
+      "dense bank: units_per_output: expected >= 1, got 0");
+}
+
+TEST_CASE("dense bank: an optimizer names the expert") {
+  Rng rng(1);
+  using Bank = DenseBank<double>;
+  Bank bank({.in_features = 3, .out_features = 2, .num_experts = 4}, rng);
+  Bank wide({.in_features = 3, .out_features = 4, .num_experts = 2}, rng);  // as many units
+  auto gradient = bank.make_gradient();
+  Adam<Bank> adam({}, bank);
+  CHECK_THROWS_WITH(adam.step(wide, gradient),
+                    "optimizer: model, block 0.weight: expected 2 x 3, got 4 x 3");
+  gradient.bias[5] = std::numeric_limits<double>::infinity();
+  CHECK_THROWS_WITH(adam.step(bank, gradient),
+                    Catch::Matchers::ContainsSubstring("gradient of 2.bias, entry 1:"));
+  gradient.bias[5] = 0;
+  gradient.weight(2, 7) = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_WITH(adam.step(bank, gradient),
+                    Catch::Matchers::ContainsSubstring("gradient of 3.weight, entry 5:"));
 }

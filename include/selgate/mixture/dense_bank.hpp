@@ -2,7 +2,9 @@
 #pragma once
 
 #include <selgate/math/activation.hpp>
+#include <selgate/math/kernel/unit_sums.hpp>
 #include <selgate/math/product.hpp>
+#include <selgate/math/transpose.hpp>
 #include <selgate/mixture/combine.hpp>
 #include <selgate/mixture/expert_bank.hpp>
 
@@ -12,10 +14,11 @@ namespace selgate {
 
 struct DenseBankOptions {
   Index in_features = 0;   // p >= 1
-  Index out_features = 0;  // u >= 1 units an expert
+  Index out_features = 0;  // u >= 1 of an expert
   Index num_experts = 0;   // n >= 1
   bool bias = true;
   Activation activation = Activation::relu;
+  Index units_per_output = 1;  // s >= 1: an output is the sum of s neighbouring units
 };
 
 /// One dense expert seen inside the stack; S may be const.
@@ -38,11 +41,15 @@ struct DenseView {
   }
 };
 
-/// n experts f_e(x) = activation(W_e' x + b_e) whose weights are stacked, p x (n u): consecutive
-/// active experts are one product, and an expert that nobody selects is a range that nobody reads.
+/// n experts of dense units, h = W_e' x + b_e, with the outputs
+///
+///   f_e(x)_j = sum over i < s of activation(h)_(j s + i),      s = units_per_output, 1 for most.
+///
+/// Their weights are stacked, p x (n u s): consecutive active experts are one product, and an expert
+/// that nobody selects is a range that nobody reads.
 ///
 /// Backward is that of Dense for every active expert. Weights start Glorot-uniform for one expert,
-/// U(+-sqrt(6 / (p + u))), biases at zero.
+/// U(+-sqrt(6 / (p + u s))), biases at zero.
 template <class S>
 class DenseBank {
  public:
@@ -50,7 +57,7 @@ class DenseBank {
   struct Gradient {
     Matrix<S> weight;
     Vector<S> bias;
-    Index units;
+    Index units;  // of an expert
     IndexSet touched;
     [[nodiscard]] Index num_experts() const { return weight.cols() / units; }
     auto expert(Index e) { return view_of<S>(*this, e); }
@@ -61,19 +68,25 @@ class DenseBank {
     }
   };
   struct Cache {
-    ExpertBlocks<S> x, dx;  // gathered
+    ExpertBlocks<S> x, dx;     // gathered
+    ExpertBlocks<S> dunits;    // of sums of units: by their units,
+    std::vector<S> x_columns;  // and what their experts see, transposed
   };
 
   /// Throws config_error on a size below 1, or more weights than an Index counts.
   DenseBank(const DenseBankOptions& options, Rng& rng)
-      : options_(options), units(options.out_features) {
+      : options_(options), units(options.out_features * options.units_per_output) {
     require(options.in_features >= 1, "dense bank: in_features", ">= 1", options.in_features);
     require(options.out_features >= 1, "dense bank: out_features", ">= 1", options.out_features);
     require(options.num_experts >= 1, "dense bank: num_experts", ">= 1", options.num_experts);
+    require(options.units_per_output >= 1, "dense bank: units_per_output", ">= 1",
+            options.units_per_output);
+    require_countable("dense bank: units of an expert", options.out_features,
+                      options.units_per_output);
     require_countable("dense bank: units of all experts", options.num_experts, units);
     require_countable("dense bank: weight", options.in_features, options.num_experts * units);
     const double range =
-        std::sqrt(6.0 / static_cast<double>(options.in_features + options.out_features));
+        std::sqrt(6.0 / static_cast<double>(options.in_features + units));
     weight = uniform<S>(options.in_features, options.num_experts * units, rng, -range, range);
     bias = Vector<S>::Zero(options.bias ? options.num_experts * units : 0);
   }
@@ -94,12 +107,18 @@ class DenseBank {
   void forward(const Context& context, const Dispatch& dispatch, const In<S>& x,
                ExpertBlocks<S>& outputs, Cache& cache) const {
     if (!dispatch.whole()) cache.x.layout(dispatch, in_features());
+    if (sums()) layout_columns(dispatch, x, cache);
     for_each_run(context, dispatch, [&](Index rank, Index count) {
       const Index first = dispatch.expert(rank) * units, size = count * units;
       const auto b = bias.segment(options_.bias ? first : 0, options_.bias ? size : 0);
       gather<S>(dispatch, rank, x, cache.x);
       with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
         View<S> y = outputs.run(dispatch, rank, count);
+        if (sums()) {
+          if (!dispatch.whole()) transpose<S>(x_e, columns(dispatch, rank, cache));
+          unit_sums(dispatch, rank, count, cache).forward(y);
+          return;
+        }
         forward_product<S>(weight.middleCols(first, size), b, x_e, y);
         activate(options_.activation, y);
       });
@@ -114,10 +133,16 @@ class DenseBank {
     }
     const bool gathers = !dispatch.whole();
     if (gathers && wanted(dx)) cache.dx.layout(dispatch, in_features());
+    if (sums()) cache.dunits.layout(dispatch, units);
+    ExpertBlocks<S>& dhidden = sums() ? cache.dunits : doutputs;
     for_each_run(context, dispatch, [&](Index rank, Index count) {
       const Index first = dispatch.expert(rank) * units, size = count * units;
-      View<S> y = outputs.run(dispatch, rank, count), dpre = doutputs.run(dispatch, rank, count);
-      activation_gradient(options_.activation, y, dpre, dpre);
+      View<S> y = outputs.run(dispatch, rank, count), dpre = dhidden.run(dispatch, rank, count);
+      if (sums()) {
+        unit_sums(dispatch, rank, count, cache).backward(doutputs.run(dispatch, rank, count), dpre);
+      } else {
+        activation_gradient(options_.activation, y, dpre, dpre);
+      }
       with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
         weight_gradient_product<S>(x_e, dpre, gradient.weight.middleCols(first, size));
       });
@@ -138,7 +163,7 @@ class DenseBank {
     } else {
       detail::for_column_blocks(context.executor, dx.cols(), [&](Index begin, Index end) {
         for_each_run(Context{}, dispatch, [&](Index rank, Index count) {
-          const auto dpre = doutputs.run(dispatch, rank, count);
+          const auto dpre = dhidden.run(dispatch, rank, count);
           input_gradient_product<S>(weight.middleCols(dispatch.expert(rank) * units, count * units),
                                     dpre.middleCols(begin, end - begin),
                                     dx.middleCols(begin, end - begin));
@@ -154,25 +179,62 @@ class DenseBank {
     const std::int64_t product = 2 * in_features() * units * columns;
     const std::int64_t biases = options_.bias ? units * columns : 0;
     const std::int64_t scattered = dispatch.whole() ? 0 : in_features() * columns;
-    return {.forward = product,  // sums start at the bias
-            .backward = product + biases,
+    return {.forward = product + (sums() ? units * columns : 0),  // a unit's sum starts at the bias
+            .backward = product + biases + (sums() ? product : 0),
             .input_gradient = product + scattered};
   }
 
   template <class F, class First, class... Rest>
   static void visit(F&& f, First& first, Rest&... rest) {
-    for_each_block(f, first, first.num_experts(),
-                   [&](Index e) { f("", e, first.expert(e), rest.expert(e)...); });
+    for_each_block(
+        f, first, first.num_experts(),
+        [&](Index e) { f("", e, first.expert(e), rest.expert(e)...); },
+        [&] { visit_stack(f, first, rest...); });
   }
 
-  Matrix<S> weight;  // p x (n u)
-  Vector<S> bias;    // n u, or empty
+  Matrix<S> weight;  // p x (n u s)
+  Vector<S> bias;    // n u s, or empty
 
  private:
+  template <class F, class... M>
+  static void visit_stack(const F& f, M&... m) {
+    f("weight", no_index, leaf(m.weight, {m.num_experts(), m.units, m.weight.rows()})...);
+    if (((m.bias.size() != 0) && ...)) {
+      f("bias", no_index, leaf(m.bias, {m.num_experts(), m.units})...);
+    }
+  }
   template <class T, class M>
   static DenseView<T> view_of(M& m, Index e) {
     T* bias = m.bias.size() == 0 ? nullptr : m.bias.data() + e * m.units;
     return {m.weight.data() + e * m.units * m.weight.rows(), bias, m.weight.rows(), m.units};
+  }
+
+  using Sums = kernel::UnitSums<S>;
+  [[nodiscard]] bool sums() const { return options_.units_per_output > 1; }
+  /// Room for what the experts see, transposed: of a whole dispatch once, else for each of them.
+  void layout_columns(const Dispatch& dispatch, const In<S>& x, Cache& cache) const {
+    const Index last = dispatch.whole() ? 0 : dispatch.num_active() - 1;
+    const auto needed = static_cast<std::size_t>(
+        in_features() * (dispatch.first(last) + x.cols() + (last + 1) * Sums::examples));
+    auto& buffer = cache.x_columns;
+    if (buffer.size() < needed) buffer.resize(std::max(needed, buffer.size() + buffer.size() / 2));
+    if (dispatch.whole()) transpose<S>(x, columns(dispatch, 0, cache));
+  }
+  View<S> columns(const Dispatch& dispatch, Index rank, Cache& cache) const {
+    const Index at = dispatch.whole() ? 0 : rank, size = dispatch.num_columns(rank);
+    S* data = cache.x_columns.data() + in_features() * (dispatch.first(at) + at * Sums::examples);
+    return {data, size, in_features(), Eigen::OuterStride<>(Sums::stride_for(size))};
+  }
+  Sums unit_sums(const Dispatch& dispatch, Index rank, Index count, Cache& cache) const {
+    const Index first = dispatch.expert(rank) * units;
+    const auto x = columns(dispatch, rank, cache);
+    return {.w = {weight.col(first).data(), weight.rows(), count * units,
+                  Eigen::OuterStride<>(weight.rows())},
+            .bias = options_.bias ? bias.data() + first : nullptr,
+            .activation = options_.activation,
+            .s = options_.units_per_output,
+            .x = x.data(),
+            .stride = x.outerStride()};
   }
 
   /// body(rank, count) for runs of consecutive experts, cut by shape alone: up to 256 rows where
