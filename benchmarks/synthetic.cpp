@@ -6,7 +6,6 @@
 #include "gate_kind.hpp"
 #include "model_work.hpp"
 
-#include <selgate/layer/sum.hpp>
 #include <selgate/mixture/dense_bank.hpp>
 #include <selgate/mixture/multi_gate.hpp>
 #include <selgate/optim/adam.hpp>
@@ -16,8 +15,6 @@ namespace {
 
 constexpr Index features = 10, units = 4, k = 4, batch = 256;
 
-/// The sum of an expert's units is taken once a task, after the mixture, by a tower without
-/// parameters.
 template <class Head>
 auto make_work(Index num_tasks, bool converged) {
   Rng rng(1);
@@ -29,11 +26,13 @@ auto make_work(Index num_tasks, bool converged) {
       converge(gates, t, {neighbour(0), neighbour(1), neighbour(2), neighbour(3)});
     }
   }
-  DenseBank<float> experts(
-      {.in_features = features, .out_features = units, .num_experts = num_experts}, rng);
+  DenseBank<float> experts({.in_features = features,
+                            .out_features = 1,
+                            .num_experts = num_experts,
+                            .units_per_output = units},
+                           rng);
   const auto tasks = static_cast<std::size_t>(num_tasks);
   MultiTask model(MultiGateMixture(std::move(experts), std::move(gates)),
-                  std::vector(tasks, Sum<float>(units)),
                   std::vector<Loss<float>>(tasks, SquaredError<float>{}),
                   std::vector<double>(tasks, 1.0 / static_cast<double>(num_tasks)));
   Matrix<float> x = normal_features(features, batch, rng);

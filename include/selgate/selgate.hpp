@@ -15,7 +15,6 @@
 #include <selgate/layer/max_pool.hpp>
 #include <selgate/layer/relu.hpp>
 #include <selgate/layer/sequential.hpp>
-#include <selgate/layer/sum.hpp>
 #include <selgate/loss/loss.hpp>
 #include <selgate/metric/accuracy.hpp>
 #include <selgate/metric/auc.hpp>

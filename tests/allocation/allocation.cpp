@@ -141,6 +141,17 @@ TEST_CASE("allocation: softmax-selector gates") {
       {.in_features = features, .num_experts = experts, .k = 2, .entropy_weight = 0.1},
       dense_bank<float>(rng));
 }
+TEST_CASE("allocation: sums of units without towers") {
+  Rng rng(1);
+  DenseBank<float> bank(
+      {.in_features = features, .out_features = 1, .num_experts = experts, .units_per_output = 4},
+      rng);
+  GateBank<StaticMap<float>, TopKHead<float>> gates({.num_experts = experts, .k = 2}, 2, rng);
+  const std::vector<Loss<float>> losses(2, SquaredError<float>{});
+  const MultiTask m(MultiGateMixture(std::move(bank), std::move(gates)), losses, {0.5, 0.5});
+  using Model = std::remove_const_t<decltype(m)>;
+  CHECK(allocations_of_training<Model, Adam>(m, AdamOptions{.learning_rate = 1e-9}) == 0);
+}
 TEST_CASE("allocation: the other optimizers") {
   Rng rng(2);
   const GateBank<StaticMap<double>, TopKHead<double>> gates({.num_experts = experts, .k = 2}, 2,

@@ -5,7 +5,6 @@
 #include <selgate/layer/dropout.hpp>
 #include <selgate/layer/max_pool.hpp>
 #include <selgate/layer/relu.hpp>
-#include <selgate/layer/sum.hpp>
 #include <selgate/testing.hpp>
 
 #include "catch.hpp"
@@ -15,8 +14,8 @@
 using namespace selgate;
 using Catch::Matchers::ContainsSubstring;
 
-static_assert(Layer<Sequential<Dense<float>, Relu<float>, Sum<float>>>);
-static_assert(Layer<Sequential<Sequential<Dense<double>>, Sum<double>>>);
+static_assert(Layer<Sequential<Dense<float>, Relu<float>, Dense<float>>>);
+static_assert(Layer<Sequential<Sequential<Dense<double>>, Relu<double>>>);
 
 namespace {
 
@@ -80,7 +79,7 @@ TEST_CASE("sequential: laws of five layers, one nested, one with a regularizatio
     MaxPool<S> pool({.height = 4, .width = 4});
     Dropout<S> dropout({.features = 4, .rate = 0.5}, rng);
     Sequential inner(Dense<S>({.in_features = 4, .out_features = 3}, rng), HalfSquares<S>(3));
-    return Sequential(std::move(first), pool, dropout, std::move(inner), Sum<S>(3));
+    return Sequential(std::move(first), pool, dropout, std::move(inner), Relu<S>(3));
   });
   INFO(report.failures());
   CHECK(report.ok());
@@ -162,7 +161,7 @@ TEST_CASE("sequential: sizes must fit each other") {
   const Dense<float> dense({.in_features = 3, .out_features = 4}, rng);
   CHECK_THROWS_AS(Sequential(dense, Relu<float>(5)), shape_error);
   CHECK_THROWS_WITH(
-      Sequential(Relu<float>(3), dense, Sum<float>(5)),
+      Sequential(Relu<float>(3), dense, Relu<float>(5)),
       "Sequential: in_features of layer 2 (out_features before it): expected 4, got 5");
   const Sequential layers(dense, Relu<float>(4));
   auto cache = layers.make_cache(2);

@@ -55,3 +55,20 @@ TEST_CASE("squared error: a bad label on the last column adds nothing to the fir
   CHECK(gradient.isZero(0));
   CHECK(narrow.isZero(0));
 }
+
+TEMPLATE_TEST_CASE("squared error: numbers side by side equal numbers apart", "", float, double) {
+  using S = TestType;
+  const Index batch = GENERATE(0, 1, 7, 8, 16, 33);
+  Rng rng(1);
+  const Matrix<S> apart = uniform<S>(2, batch, rng), labels = uniform<S>(2, batch, rng);
+  const Matrix<S> row = apart.row(1);
+  const RowVector<S> target = labels.row(1);
+  Matrix<S> gradient = Matrix<S>::Ones(1, batch), expected = Matrix<S>::Ones(2, batch);
+  const SquaredError<S> loss;
+  const double got = loss.evaluate(row, target, all_labelled<S>(), 0.7, gradient);
+  const double one_by_one =
+      loss.evaluate(apart.bottomRows(1), target, all_labelled<S>(), 0.7, expected.bottomRows(1));
+  CHECK(std::abs(got - one_by_one) <= 1e-14 * one_by_one);
+  CHECK(gradient.isApprox(expected.bottomRows(1)));
+  CHECK(loss.evaluate(row, target, all_labelled<S>(), 0.7, not_wanted<S>()) == got);
+}

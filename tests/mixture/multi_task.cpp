@@ -12,6 +12,7 @@
 
 #include <limits>
 #include <string>
+#include <tuple>
 
 using namespace selgate;
 using Catch::Matchers::ContainsSubstring;
@@ -215,10 +216,68 @@ TEST_CASE("multi-task model: refuses calls in the wrong order and labels of the 
   CHECK_THROWS_WITH(backward({rows}), "labels: rows (tasks): expected 2, got 3");
   CHECK_THROWS_WITH(backward({columns}), ContainsSubstring("labels: columns (examples)"));
   CHECK_THROWS_AS(backward({data.values, rows}), shape_error);
+  CHECK_THROWS_WITH(backward({data.values, columns}),
+                    "labels: columns of the mask (examples): expected 6, got 5");
   Matrix<double> bad = data.values;
   bad(0, 2) = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_AS(backward({bad}), numeric_error);
   bad(0, 2) = 0;
   bad(1, 2) = 7;
   CHECK_THROWS_AS(backward({bad}), data_error);
+}
+
+TEMPLATE_TEST_CASE_SIG("multi-task model: without towers the representation is the prediction", "",
+                       ((Index units), units), 1, 2) {
+  Rng rng(8);
+  const Index tasks = 3;
+  using Body = MultiGateMixture<DenseBank<double>, GateBank<StaticMap<double>, DSelectKHead<double>>>;
+  const Body body(DenseBank<double>({.in_features = p, .out_features = units, .num_experts = 4}, rng),
+                  GateBank<StaticMap<double>, DSelectKHead<double>>({.num_experts = 4, .k = 2}, tasks,
+                                                                    rng));
+  const std::vector<double> task_weights = {1, 0.5, 2};
+  const Loss<double> loss = units == 1 ? Loss<double>(SquaredError<double>{})
+                                       : Loss<double>(SoftmaxCrossEntropy<double>{});
+  const std::vector<Loss<double>> losses(tasks, loss);
+  const MultiTask model(body, losses, task_weights);
+  // A tower that changes nothing.
+  Dense<double> same({.in_features = units, .out_features = units}, rng);
+  same.weight.setIdentity();
+  const MultiTask towers(body, std::vector<Dense<double>>(tasks, same), losses, task_weights);
+
+  const Matrix<double> x = uniform<double>(p, batch, rng);
+  Matrix<double> values = Matrix<double>::Zero(tasks, batch), mask = Matrix<double>::Ones(tasks, batch);
+  values.rightCols(2).setOnes();
+  mask(1, 4) = 0;
+  auto pass = [&](const auto& m) {
+    auto cache = m.make_cache(batch + 3);
+    auto gradient = m.make_gradient();
+    Matrix<double> dx = Matrix<double>::Zero(p, batch);
+    m.forward({}, x, cache);
+    const Objective objective = m.backward({}, x, {values, mask}, dx, gradient, cache);
+    CHECK(m.evaluate({}, {values, mask}, cache).total == objective.total);
+    Matrix<double> predictions(tasks * units, batch);
+    for (Index t = 0; t < tasks; ++t) {
+      predictions.middleRows(t * units, units) = m.prediction(cache, t);
+    }
+    Vector<double> all(predictions.size() + dx.size());
+    all << predictions.reshaped(), dx.reshaped();
+    return std::tuple(objective.losses, all, pack<double>(gradient.body));
+  };
+  const auto [got_losses, got, got_gradient] = pass(model);
+  const auto [expected_losses, expected, expected_gradient] = pass(towers);
+  for (std::size_t t = 0; t < 3; ++t) CHECK_THAT(got_losses[t], WithinAbs(expected_losses[t], 1e-15));
+  CHECK((got - expected).cwiseAbs().maxCoeff() <= 1e-14);
+  CHECK((got_gradient - expected_gradient).cwiseAbs().maxCoeff() <= 1e-14);
+
+  auto cache = model.make_cache(batch);
+  model.forward({}, x, cache);
+  const Flops all = model.flops(cache);
+  CHECK(all == model.body.flops(batch, cache.body));
+  CHECK(model.make_gradient().towers.empty());
+}
+
+TEST_CASE("multi-task model: tasks that share a representation need towers") {
+  Rng rng(9);
+  CHECK_THROWS_WITH((MultiTask(make_bottom(2, rng), std::vector<Loss<double>>(2), {1, 1})),
+                    "multi-task model: towers: expected 2, got 0");
 }

@@ -4,6 +4,7 @@
 #include <selgate/core/error.hpp>
 #include <selgate/core/types.hpp>
 
+#include <algorithm>
 #include <string>
 
 namespace selgate {
@@ -49,6 +50,16 @@ struct ClassLabel {
   }
 };
 
+namespace detail {
+/// Whether all labels of a row without gaps are finite and in the set. (One NaN makes a sum NaN.)
+template <class S, class LabelSet>
+bool all_fit(const S* target, Index size, const LabelSet& set) {
+  const Eigen::Map<const Eigen::Array<S, Eigen::Dynamic, 1>> labels(target, size);
+  return (labels - labels).sum() == S(0) &&
+         std::all_of(target, target + size, [&](const S& y) { return set.contains(y); });
+}
+}  // namespace detail
+
 /// The door of every loss and metric. Returns how many of the columns have a label. Throws
 /// shape_error unless prediction is rows x B with target and mask of B entries, numeric_error for a
 /// label that is not finite (a missing one belongs in the mask) and data_error for one outside the
@@ -60,6 +71,10 @@ Index require_labels(const In<S>& prediction, Index rows, const Row<S>& target, 
   require_size("target: entries (examples in prediction)", prediction.cols(), target.cols());
   if (mask.size() != 0) {
     require_size("mask: entries (examples in prediction)", prediction.cols(), mask.cols());
+  }
+  if (mask.size() == 0 && target.innerStride() == 1 &&
+      detail::all_fit(target.data(), target.cols(), set)) {
+    return target.cols();
   }
   Index count = 0;
   for (Index b = 0; b < target.cols(); ++b) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <selgate/core/concepts.hpp>
+#include <selgate/layer/dense.hpp>
 #include <selgate/loss/loss.hpp>
+#include <selgate/math/transpose.hpp>
 
 #include <utility>
 #include <vector>
@@ -24,14 +26,6 @@ template <class S>
 struct Labels {
   In<S> values;
   In<S> mask = Matrix<S>();
-  [[nodiscard]] Row<S> row(Index t) const {
-    if (values.cols() == 0) return all_labelled<S>();  // no example: a row without entries
-    return values.row(t);
-  }
-  [[nodiscard]] Row<S> mask_row(Index t) const {
-    if (mask.size() == 0) return all_labelled<S>();
-    return mask.row(t);
-  }
 };
 
 /// Value of the objective and what it is made of.
@@ -45,8 +39,9 @@ struct Objective {
 ///
 ///   L = sum over t of task_weight_t loss_t(tower_t(y_t)) + regularization of body and towers.
 ///
-/// Parameters are "experts.*", "gates.*" (or the bottom's) and "towers.t.*".
-template <TaskBody Body, Layer Tower>
+/// Without towers a task's representation is its prediction. Parameters are "experts.*", "gates.*"
+/// (or the bottom's) and "towers.t.*".
+template <TaskBody Body, Layer Tower = Dense<typename Body::Scalar>>
 class MultiTask {
  public:
   using Scalar = typename Body::Scalar;
@@ -63,13 +58,16 @@ class MultiTask {
     typename Body::Cache body;
     std::vector<typename Tower::Cache> towers;
     Matrix<S> y, dy;  // representations: body.out_features x max_batch
-    std::vector<Matrix<S>> predictions, dpredictions;  // tower.out_features x max_batch
-    Index batch = -1;  // of the last forward
+    // A task's numbers side by side: predictions have max_batch columns for each of its outputs.
+    std::vector<Index> first;  // column where a task's predictions begin
+    Matrix<S> predictions, dpredictions;
+    Matrix<S> labels, mask;  // max_batch x T
+    Index batch = -1;        // of the last forward
     Objective objective;  // of the last backward or evaluate
   };
 
-  /// Throws shape_error unless there is one fitting tower, loss and weight a task; config_error for a
-  /// task weight that is negative or not finite, or if none is positive.
+  /// Throws shape_error unless there is one fitting tower (or no tower at all), loss and weight a task;
+  /// config_error for a task weight that is negative or not finite, or if none is positive.
   MultiTask(Body task_body, std::vector<Tower> task_towers, std::vector<Loss<S>> losses,
             std::vector<double> task_weights)
       : body(std::move(task_body)),
@@ -77,13 +75,17 @@ class MultiTask {
         losses_(std::move(losses)),
         task_weights_(std::move(task_weights)) {
     auto tasks = static_cast<std::size_t>(num_tasks());
-    require_size("multi-task model: towers", tasks, towers.size());
+    if (!towers.empty() || shares_rows()) {
+      require_size("multi-task model: towers", tasks, towers.size());
+    }
     require_size("multi-task model: losses", tasks, losses_.size());
     require_size("multi-task model: task weights", tasks, task_weights_.size());
-    double sum = 0;
-    for (std::size_t t = 0; t < tasks; ++t) {
+    for (std::size_t t = 0; t < towers.size(); ++t) {
       require_size("multi-task model: in_features of tower " + to_text(t), body.task_features(),
                    towers[t].in_features());
+    }
+    double sum = 0;
+    for (std::size_t t = 0; t < tasks; ++t) {
       const double weight = task_weights_[t];
       require(weight >= 0 && weight - weight == 0, "multi-task model: weight of task " + to_text(t),
               "a finite number >= 0", weight);
@@ -91,6 +93,9 @@ class MultiTask {
     }
     require(sum > 0, "multi-task model: sum of the task weights", "> 0", sum);
   }
+  /// A model without towers.
+  MultiTask(Body task_body, std::vector<Loss<S>> losses, std::vector<double> task_weights)
+      : MultiTask(std::move(task_body), {}, std::move(losses), std::move(task_weights)) {}
 
   [[nodiscard]] Index num_tasks() const { return body.num_tasks(); }
   [[nodiscard]] Index in_features() const { return body.in_features(); }
@@ -102,12 +107,18 @@ class MultiTask {
     cache.body = body.make_cache(max_batch);
     cache.y.resize(body.out_features(), max_batch);
     cache.dy.resize(body.out_features(), max_batch);
-    for (const Tower& tower : towers) {
-      cache.towers.push_back(tower.make_cache(max_batch));
-      cache.predictions.emplace_back(tower.out_features(), max_batch);
-      cache.dpredictions.emplace_back(tower.out_features(), max_batch);
+    for (const Tower& tower : towers) cache.towers.push_back(tower.make_cache(max_batch));
+    cache.first.push_back(0);
+    for (Index t = 0; t < num_tasks(); ++t) {
+      cache.first.push_back(cache.first.back() +
+                            (towers.empty() ? body.task_features()
+                                            : towers[static_cast<std::size_t>(t)].out_features()));
     }
-    cache.objective.losses.resize(towers.size());
+    cache.predictions.resize(max_batch, cache.first.back());
+    cache.dpredictions.resize(max_batch, cache.first.back());
+    cache.labels.resize(max_batch, num_tasks());
+    cache.mask.resize(max_batch, num_tasks());
+    cache.objective.losses.resize(losses_.size());
     return cache;
   }
   Gradient make_gradient() const {
@@ -122,22 +133,26 @@ class MultiTask {
     cache.batch = -1;  // until the last tower is done
     auto y = cache.y.leftCols(x.cols());
     body.forward(context, x, y, cache.body);
-    run_blocks(context.executor, num_tasks(), [&](Index t) {
-      const auto at = static_cast<std::size_t>(t);
-      towers[at].forward(inner(context), representation(cache.y, t, x.cols()),
-                         cache.predictions[at].leftCols(x.cols()), cache.towers[at]);
-    });
+    if (towers.empty()) {
+      copy_to_tasks(y, cache);
+    } else {
+      run_blocks(context.executor, num_tasks(), [&](Index t) {
+        const auto at = static_cast<std::size_t>(t);
+        towers[at].forward(inner(context), representation(cache.y, t, x.cols()),
+                           of_task(cache, cache.predictions, t, x.cols()), cache.towers[at]);
+      });
+    }
     cache.batch = x.cols();
   }
-  /// out_features of the tower x B, of the last forward.
-  [[nodiscard]] auto prediction(const Cache& cache, Index t) const {
+  /// out_features of the tower (or of the representation) x B, of the last forward.
+  [[nodiscard]] View<const S> prediction(const Cache& cache, Index t) const {
     require_forward(cache);
-    return cache.predictions[static_cast<std::size_t>(t)].leftCols(cache.batch);
+    return of_task(cache, cache.predictions, t, cache.batch);
   }
 
   /// The objective of the last forward; the regularizers count in training alone.
   const Objective& evaluate(const Context& context, const Labels<S>& labels, Cache& cache) const {
-    return objective(context, labels, cache, [](std::size_t) { return not_wanted<S>(); });
+    return objective(context, labels, cache, false);
   }
 
   /// Adds the derivative of the objective to gradient, and to dx unless not_wanted. Returns the
@@ -145,21 +160,21 @@ class MultiTask {
   const Objective& backward(const Context& context, const In<S>& x, const Labels<S>& labels, Out<S> dx,
                             Gradient& gradient, Cache& cache) const {
     require_same_batch("multi-task model", cache.batch, x.cols());
-    objective(context, labels, cache, [&](std::size_t t) {
-      auto dprediction = cache.dpredictions[t].leftCols(x.cols());
-      dprediction.setZero();
-      return Out<S>(dprediction);
-    });
+    objective(context, labels, cache, true);
     auto dy = cache.dy.leftCols(x.cols());
-    dy.setZero();
-    const bool own_rows = num_tasks() > 1 && body.task_row(1) != body.task_row(0);
-    run_blocks(own_rows ? context.executor : nullptr, num_tasks(), [&](Index t) {
-      const auto at = static_cast<std::size_t>(t);
-      towers[at].backward(inner(context), representation(cache.y, t, x.cols()),
-                          cache.predictions[at].leftCols(x.cols()),
-                          cache.dpredictions[at].leftCols(x.cols()),
-                          representation(cache.dy, t, x.cols()), gradient.towers[at], cache.towers[at]);
-    });
+    if (towers.empty()) {
+      copy_from_tasks(cache, dy);
+    } else {
+      dy.setZero();
+      run_blocks(shares_rows() ? nullptr : context.executor, num_tasks(), [&](Index t) {
+        const auto at = static_cast<std::size_t>(t);
+        towers[at].backward(inner(context), representation(cache.y, t, x.cols()),
+                            of_task(cache, cache.predictions, t, x.cols()),
+                            of_task(cache, cache.dpredictions, t, x.cols()),
+                            representation(cache.dy, t, x.cols()), gradient.towers[at],
+                            cache.towers[at]);
+      });
+    }
     body.backward(context, x, cache.y.leftCols(x.cols()), dy, dx, gradient.body, cache.body);
     return cache.objective;
   }
@@ -190,22 +205,57 @@ class MultiTask {
     context.executor = nullptr;
     return context;
   }
+  [[nodiscard]] bool shares_rows() const {
+    return num_tasks() > 1 && body.task_row(1) == body.task_row(0);
+  }
   auto representation(auto& y, Index t, Index batch) const {
     return y.block(body.task_row(t), 0, body.task_features(), batch);
   }
 
+  /// What a task predicts x B.
+  template <class M>
+  static auto of_task(const Cache& cache, M& predictions, Index t, Index batch) {
+    const auto at = static_cast<std::size_t>(t);
+    const Index first = cache.first[at], rows = cache.first[at + 1] - first;
+    using T = std::remove_pointer_t<decltype(predictions.data())>;
+    return View<T>(predictions.data() + first * predictions.rows(), rows, batch,
+                   Eigen::OuterStride<>(rows));
+  }
+  /// Without towers: representations of one feature are transposed, others copied a task.
+  void copy_to_tasks(const In<S>& y, Cache& cache) const {
+    if (body.task_features() == 1) {
+      transpose<S>(y, cache.predictions.topRows(y.cols()));
+    } else {
+      for (Index t = 0; t < num_tasks(); ++t) {
+        of_task(cache, cache.predictions, t, y.cols()) = representation(y, t, y.cols());
+      }
+    }
+  }
+  void copy_from_tasks(const Cache& cache, Out<S> dy) const {
+    if (body.task_features() == 1) {
+      transpose<S>(cache.dpredictions.topRows(dy.cols()), dy);
+    } else {
+      for (Index t = 0; t < num_tasks(); ++t) {
+        representation(dy, t, dy.cols()) = of_task(cache, cache.dpredictions, t, dy.cols());
+      }
+    }
+  }
   static void require_forward(const Cache& cache) {
     if (cache.batch < 0) throw state_error("multi-task model: expected a forward before this, got none");
   }
 
-  template <class Gradients>
   const Objective& objective(const Context& context, const Labels<S>& labels, Cache& cache,
-                             const Gradients& dprediction) const {
+                             bool with_gradient) const {
     require_forward(cache);
+    const Index batch = cache.batch;
+    const bool masked = labels.mask.size() != 0;
     require_size("labels: rows (tasks)", num_tasks(), labels.values.rows());
-    require_size("labels: columns (examples)", cache.batch, labels.values.cols());
-    if (labels.mask.size() != 0) {
+    require_size("labels: columns (examples)", batch, labels.values.cols());
+    transpose<S>(labels.values, cache.labels.topRows(batch));
+    if (masked) {
       require_size("labels: rows of the mask (tasks)", num_tasks(), labels.mask.rows());
+      require_size("labels: columns of the mask (examples)", batch, labels.mask.cols());
+      transpose<S>(labels.mask, cache.mask.topRows(batch));
     }
     Objective& result = cache.objective;
     result.regularization = static_cast<double>(body.regularization(context, cache.body));
@@ -213,12 +263,18 @@ class MultiTask {
       result.regularization += static_cast<double>(towers[t].regularization(context, cache.towers[t]));
     }
     result.total = result.regularization;
-    for (std::size_t t = 0; t < towers.size(); ++t) {
-      const auto task = static_cast<Index>(t);
-      result.losses[t] = static_cast<double>(
-          selgate::evaluate<S>(losses_[t], prediction(cache, task), labels.row(task),
-                               labels.mask_row(task), task_weights_[t], dprediction(t)));
-      result.total += task_weights_[t] * result.losses[t];
+    for (Index t = 0; t < num_tasks(); ++t) {
+      const auto at = static_cast<std::size_t>(t);
+      auto row = [batch, t](const Matrix<S>& m) {
+        return Row<S>(m.col(t).head(batch).transpose());
+      };
+      auto dprediction = of_task(cache, cache.dpredictions, t, batch);
+      if (with_gradient) std::fill_n(dprediction.data(), dprediction.size(), S(0));
+      result.losses[at] = static_cast<double>(selgate::evaluate<S>(
+          losses_[at], prediction(cache, t), row(cache.labels),
+          masked ? row(cache.mask) : all_labelled<S>(), task_weights_[at],
+          with_gradient ? Out<S>(dprediction) : not_wanted<S>()));
+      result.total += task_weights_[at] * result.losses[at];
     }
     return result;
   }
