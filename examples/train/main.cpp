@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // selgate-train: runs the multi-task experiments of the DSelect-k paper (Hazimeh et al., 2021).
 
+#include "many_experts.hpp"
 #include "multi_fashion.hpp"
 #include "synthetic_tasks.hpp"
 #include "table.hpp"
@@ -81,11 +82,7 @@ void draw(const char* what, const LinePlot& plot, const std::filesystem::path& s
             << '\n';
 }
 
-/// Prints the table; leaves it as Markdown, with pictures of the first tasks' weights and of the cost
-/// of a step over training.
-void report(const TaskData& data, const std::vector<GateResult>& results,
-            const std::filesystem::path& out) {
-  const Table table = result_table(data, results);
+void print(const Table& table, const std::filesystem::path& out) {
   std::cout << '\n';
   table.print(std::cout);
   std::cout << '\n';
@@ -96,6 +93,13 @@ void report(const TaskData& data, const std::vector<GateResult>& results,
   table.print_markdown(markdown);
   detail::write_file(summary, markdown.str());
   std::cout << "table: " << summary.string() << '\n';
+}
+
+/// Prints the table; leaves it as Markdown, with pictures of the first tasks' weights and of the cost
+/// of a step over training.
+void report(const TaskData& data, const std::vector<GateResult>& results,
+            const std::filesystem::path& out) {
+  print(result_table(data, results), out);
 
   const auto shown = static_cast<std::ptrdiff_t>(std::min<std::size_t>(data.tasks.size(), 4));
   std::vector<std::string> gates;
@@ -212,6 +216,37 @@ void train_synthetic(Settings& s) {
   report(data, run_synthetic(data, s.run), s.out);
 }
 
+void add_options(CLI::App& command, ManyExpertsOptions& o) {
+  command.add_option("--experts", o.num_experts, "linear experts")->check(CLI::PositiveNumber);
+  command.add_option("--k", o.k, "selectors of DSelect-k, experts that top-k keeps")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--gamma", o.gamma, "width of the smooth-step");
+  command.add_option("--code-range", o.code_range,
+                     "DSelect-k's maps start U(+-this gamma): the larger, the fewer fractional bits");
+  command.add_option("--learning-rate", o.learning_rate, "of Adagrad");
+  command.add_option("--batch", o.batch, "examples a step")->check(CLI::PositiveNumber);
+  command.add_option("--epochs", o.epochs, "passes over the training set")->check(CLI::PositiveNumber);
+  command.add_option("--seed", o.seed, "of initial weights and order");
+}
+
+void train_many_experts(const ManyExpertsOptions& options, const Settings& s) {
+  const PooledSplits data = read_pooled_images(s.folder, 4);
+  std::printf("many-experts: %lld training and %lld test images of %lld features from %s\n"
+              "%lld linear experts, batches of %lld, Adagrad %g, k %lld, gamma %g, seed %llu\n",
+              static_cast<long long>(data.train.x.cols()), static_cast<long long>(data.test.x.cols()),
+              static_cast<long long>(data.train.x.rows()), s.folder.c_str(),
+              static_cast<long long>(options.num_experts), static_cast<long long>(options.batch),
+              options.learning_rate, static_cast<long long>(options.k), options.gamma,
+              static_cast<unsigned long long>(options.seed));
+  std::fflush(stdout);
+  Table table({"gate", "steps", "accuracy", "experts", "experts used", "training GFLOP", "seconds"});
+  for (const ManyExpertsResult& r : run_many_experts(data, options)) {
+    table.add({r.gate, to_text(r.steps), percent(r.accuracy, 1), fixed(r.mean_experts, 2),
+               to_text(r.used_experts), fixed(r.training_flops * 1e-9, 1), fixed(r.seconds, 1)});
+  }
+  print(table, s.out);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Trains multi-task models with DSelect-k, top-k and softmax gates in turn, on the same data.");
   app.require_subcommand(1);
@@ -220,6 +255,12 @@ int run(int argc, char** argv) {
   CLI::App* synthetic = app.add_subcommand("synthetic", "regression tasks in groups (C.2)");
   add_options(*fashion, settings);
   add_options(*synthetic, settings);
+  ManyExpertsOptions many_options;
+  CLI::App* many = app.add_subcommand(
+      "many-experts", "one layer of thousands of experts behind a per-example gate, trained sparsely");
+  add_options(*many, many_options);
+  many->add_option("--data", settings.folder, "folder of the four IDX files of MNIST's format");
+  many->add_option("--out", settings.out, "folder of the table (default runs/many-experts)");
   fashion->add_option("--experts", settings.run.num_experts, "shared convolution networks (default 8)")
       ->check(CLI::PositiveNumber);
   fashion->add_option("--data", settings.folder, "folder of the four IDX files of MNIST's format");
@@ -234,6 +275,11 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& stop) {
     return app.exit(stop) == 0 ? 0 : 2;
+  }
+  if (many->parsed()) {
+    if (settings.out.empty()) settings.out = "runs/many-experts";
+    train_many_experts(many_options, settings);
+    return 0;
   }
   require(settings.run.lambda_start <= settings.run.lambda_end, "--lambda-start",
           "<= --lambda-end = " + to_text(settings.run.lambda_end), settings.run.lambda_start);
