@@ -25,9 +25,11 @@ namespace detail {
 template <class E>
 struct BitEntropy {
   E one, zero;
-  explicit BitEntropy(const SmoothStep<E>& bit)
-      : one(bit.is_binary() ? E{} : -bit.value() * bit.log_value()),
-        zero(bit.is_binary() ? E{} : -bit.complement() * bit.log_complement()) {}
+  explicit BitEntropy(const SmoothStep<E>& bit) {
+    const auto [log_value, log_complement] = bit.logs();
+    one = bit.is_binary() ? E{} : E(-bit.value() * log_value);
+    zero = bit.is_binary() ? E{} : E(-bit.complement() * log_complement);
+  }
 };
 
 /// The codes below the digits of n that push has seen: their mass F and entropy sum G, and the
@@ -104,7 +106,8 @@ void selector_entropy_gradient(Entropy kind, Index n, const SmoothStep<E>* bits,
     const SmoothStep<E>& bit = bits[j];
     const detail::BitEntropy<E> x(bit);
     const E s = bit.value(), c = bit.complement();
-    const E dx_one = -(bit.log_value() + S(1)), dx_zero = -(bit.log_complement() + S(1));
+    const auto logs = bit.logs();
+    const E dx_one = -(logs.value + S(1)), dx_zero = -(logs.complement + S(1));
     if (detail::digit_of(n, j)) {
       ds[j] += bit.is_binary()
                    ? E{}

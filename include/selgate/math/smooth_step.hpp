@@ -36,17 +36,17 @@ struct SmoothStep {
   [[nodiscard]] auto is_binary() const { return (v < w ? v : w) == S(0); }
 
   /// log S and log(1 - S), each to full relative accuracy; for fractional bits.
-  [[nodiscard]] E log_value() const { return log_of(v, complement()); }
-  [[nodiscard]] E log_complement() const { return log_of(w, value()); }
+  struct Logs {
+    E value, complement;
+  };
+  [[nodiscard]] Logs logs() const {
+    const auto low = v < w;
+    const E small = low ? value() : complement();
+    const E log_small = log(small), log_rest = log1p(E(-small));
+    return {low ? log_small : log_rest, low ? log_rest : log_small};
+  }
   /// log((1 - S) / S).
-  [[nodiscard]] E log_odds() const {
-    return S(2) * log(w / v) + log((S(3) - S(2) * w) / (S(3) - S(2) * v));
-  }
-
- private:
-  static E log_of(const E& half, const E& complement) {
-    return half <= S(0.5) ? S(2) * log(half) + log(S(3) - S(2) * half) : log1p(-complement);
-  }
+  [[nodiscard]] E log_odds() const { return log(E(complement() / value())); }
 };
 
 template <class E>
