@@ -51,9 +51,7 @@ std::vector<E> selector_weights(const ExpertSelectors& selectors, Codes which, c
                                 const SmoothStep<E>* bits) {
   auto scratch = selectors.make_scratch<E>(true);
   std::vector<E> w(static_cast<std::size_t>(selectors.codes().num_experts()));
-  selectors.for_each_weight(which, mix, bits, scratch, [&](Index e, const E& weight) {
-    w[static_cast<std::size_t>(e)] += weight;
-  });
+  selectors.add_up(which, mix, bits, scratch, w.data());
   return w;
 }
 template <class E>
@@ -61,7 +59,9 @@ std::vector<E> gradient_of(const ExpertSelectors& selectors, Codes which, const 
                            const SmoothStep<E>* bits) {
   using S = kernel::scalar_of<E>;
   auto scratch = selectors.make_scratch<E>(true);
-  const auto make_dw = [] { return [](Index e) { return kernel::broadcast<E>(S(1) / S(e + 2)); }; };
+  std::vector<E> dw(static_cast<std::size_t>(selectors.codes().num_experts()));
+  for (std::size_t e = 0; e < dw.size(); ++e) dw[e] = kernel::broadcast<E>(S(1) / S(e + 2));
+  const auto make_dw = [&]() -> const E* { return dw.data(); };
   selectors.backward(which, mix, bits, make_dw, scratch);
   std::vector<E> result = scratch.dot;
   result.insert(result.end(), scratch.ds.begin(), scratch.ds.end());

@@ -50,7 +50,7 @@ class DSelectKHead {
   using Element = typename Tiles::Element;
   struct Cache {
     Index columns = -1;     // of the last forward
-    bool in_tiles = false;  // whether it made weights a tile at a time
+    bool dense = false;     // whether it made dense weights
     Tiles tiles;
     ExpertSelectors::Scratch<Element> tile_scratch;
     ExpertSelectors::Scratch<S> column_scratch;
@@ -112,17 +112,17 @@ class DSelectKHead {
     require_capacity("DSelect-k gate", cache.tiles.max_columns(), logits.cols());
     weights.begin(logits.cols());
     cache.columns = -1;  // until the last column is done
-    cache.in_tiles = weights.storage() == Storage::dense && has_few_codes();
+    cache.dense = weights.storage() == Storage::dense;
     Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
       cache.tiles.set(tile, logits.middleCols(tile.first, tile.count),
                       [this](const Element& z) { return step(z); });
-      if (cache.in_tiles) {
+      if (at_once(tile, cache)) {
         add_up(tile, cache, weights.dense().middleCols(tile.first, tile.count));
         return;
       }
       for (Index lane = 0; lane < tile.count; ++lane) {
         const Column& column = cache.tiles.read(tile, lane);
-        if (weights.storage() == Storage::dense) {
+        if (cache.dense) {
           add_up(column, cache, weights.dense().col(tile.first + lane).data());
         } else {
           route(column, cache, weights.routing());
@@ -137,7 +137,7 @@ class DSelectKHead {
                 Cache& cache) const {
     detail::require_backward(*this, "DSelect-k gate", logits, cache.columns);
     Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
-      if (cache.in_tiles) {
+      if (at_once(tile, cache)) {
         contract(tile, weights.dense().middleCols(tile.first, tile.count),
                  dweights.dense().middleCols(tile.first, tile.count), cache);
       } else {
@@ -177,10 +177,12 @@ class DSelectKHead {
     PerBit<SmoothStep<S>> bits;
     Tiles::for_each_tile(columns, [&](const Tile& tile) {
       for (Index lane = 0; lane < tile.count; ++lane) {
+        bool first = true;
         for (Index i = 0; i < k(); ++i) {
           if (kernel::get_lane(cache.tiles.mix(tile)[i], lane) == S(0)) continue;
           cache.tiles.read_bits(tile, lane, i * num_bits(), num_bits(), bits.data());
-          sum += selectors_.flops(cache.in_tiles ? Codes::all : Codes::support, bits.data());
+          sum += selectors_.flops(codes_of(cache), bits.data(), first);
+          first = false;
         }
       }
     });
@@ -193,8 +195,15 @@ class DSelectKHead {
  private:
   using Codes = ExpertSelectors::Codes;
 
-  /// Up to 64 codes a tile takes all of them.
-  [[nodiscard]] bool has_few_codes() const { return num_bits() <= 6; }
+  /// Up to 256 codes a tile takes all of them.
+  [[nodiscard]] bool has_few_codes() const { return num_bits() <= detail::max_undivided; }
+  [[nodiscard]] Codes codes_of(const Cache& cache) const {
+    return cache.dense && has_few_codes() ? Codes::all : Codes::support;
+  }
+  /// Whether a tile takes all its columns together: a few are faster one by one, to the same bits.
+  [[nodiscard]] bool at_once(const Tile& tile, const Cache& cache) const {
+    return codes_of(cache) == Codes::all && (8 * tile.count > Tiles::lanes || Tiles::lanes == 1);
+  }
   template <class E>
   SmoothStep<E> step(const E& z) const {
     return hardened_ ? hard_step(z) : smooth_step(z, S(options_.gamma));
@@ -207,27 +216,19 @@ class DSelectKHead {
   /// All n weights of a tile's columns.
   void add_up(const Tile& tile, Cache& cache, Out<S> weights) const {
     Element* w = cache.weights.data();
-    std::fill_n(w, num_experts(), Element{});
-    const bool underflow = selectors_.for_each_weight(
-        Codes::all, cache.tiles.mix(tile), cache.tiles.bits(tile), cache.tile_scratch,
-        [&](Index e, const Element& weight) { w[e] += weight; });
+    const bool underflow = selectors_.add_up(Codes::all, cache.tiles.mix(tile),
+                                             cache.tiles.bits(tile), cache.tile_scratch, w);
     for (Index lane = 0; underflow && lane < tile.count; ++lane) {
       const auto& [mix, bits] = cache.tiles.read(tile, lane);
       selectors_.raise(mix.data(), bits.data(), lane, w);
     }
     kernel::scatter<S>(w, weights);
   }
-  /// body(expert, weight) for one column.
-  template <class Body>
-  bool for_each_weight(const Column& column, Cache& cache, const Body& body) const {
-    return selectors_.for_each_weight(Codes::support, column.mix.data(), column.bits.data(),
-                                      cache.column_scratch, body);
-  }
   /// All n weights of one column.
   void add_up(const Column& column, Cache& cache, S* w) const {
-    std::fill_n(w, num_experts(), S(0));
-    if (for_each_weight(column, cache, [&](Index e, const S& weight) { w[e] += weight; })) {
-      selectors_.raise(column.mix.data(), column.bits.data(), 0, w);
+    const auto& [mix, bits] = column;
+    if (selectors_.add_up(codes_of(cache), mix.data(), bits.data(), cache.column_scratch, w)) {
+      selectors_.raise(mix.data(), bits.data(), 0, w);
     }
   }
   /// The same weights, as entries. Few codes are sorted; where they are many against n, the column
@@ -238,8 +239,9 @@ class DSelectKHead {
       routing.push_non_zeros(cache.routed.data(), num_experts());
     } else {
       cache.entries.clear();
-      for_each_weight(column, cache,
-                      [&](Index e, const S& weight) { cache.entries.add(e, weight); });
+      selectors_.for_each_weight(Codes::support, column.mix.data(), column.bits.data(),
+                                 cache.column_scratch,
+                                 [&](Index e, const S& weight) { cache.entries.add(e, weight); });
       cache.entries.push_sums(routing, smallest_weight<S>());
     }
     routing.end_column();
@@ -253,31 +255,41 @@ class DSelectKHead {
     for (Index e = 0; e < num_experts(); ++e) dw[e] = w[e] == S(0) ? Element{} : dw[e];
     selectors_.backward(
         Codes::all, cache.tiles.mix(tile), cache.tiles.bits(tile),
-        [dw] { return [dw](Index e) { return dw[e]; }; }, cache.tile_scratch);
+        [dw]() -> const Element* { return dw; }, cache.tile_scratch);
   }
   /// Sets dot and ds of column c.
   void contract(const Column& column, const GateOutput<S>& weights, const GateOutput<S>& dweights,
                 Index c, Cache& cache) const {
     auto run = [&](const auto& make_dw) {
-      selectors_.backward(Codes::support, column.mix.data(), column.bits.data(), make_dw,
+      selectors_.backward(codes_of(cache), column.mix.data(), column.bits.data(), make_dw,
                           cache.column_scratch);
     };
-    if (weights.storage() == Storage::dense) {
+    if (cache.dense) {
       const S* dw = dweights.dense().col(c).data();
-      run([dw] { return [dw](Index e) { return dw[e]; }; });
+      if (codes_of(cache) == Codes::all) {
+        const S* w = weights.dense().col(c).data();
+        S* masked = cache.routed.data();
+        for (Index e = 0; e < num_experts(); ++e) masked[e] = w[e] == S(0) ? S(0) : dw[e];
+        dw = masked;
+      }
+      run([dw] { return dw; });
     } else {
-      const auto experts = weights.routing().experts(c);
-      const S* dw = dweights.routing().weights(c).data();
-      run([&] {  // a selector's experts ascend, most of them one after another
-        return [experts, dw, next = experts.begin()](Index e) mutable {
-          if (next == experts.end() || *next != e) {
-            next = std::lower_bound(experts.begin(), experts.end(), e);
-          }
-          return dw[next++ - experts.begin()];
-        };
-      });
+      run([&] { return RoutedValues{weights.routing().experts(c), dweights.routing().weights(c)}; });
     }
   }
+  /// One column's values by expert; a selector's experts ascend, most of them one after another.
+  struct RoutedValues {
+    std::span<const std::int32_t> experts;
+    std::span<const S> values;
+    std::size_t next = 0;
+    const S& operator[](Index e) {
+      if (next == experts.size() || experts[next] != e) {
+        next = static_cast<std::size_t>(std::lower_bound(experts.begin(), experts.end(), e) -
+                                        experts.begin());
+      }
+      return values[next++];
+    }
+  };
 
   /// dlogits += what dot, ds and the regularizers give.
   void add_logit_gradient(const Context& context, const Tile& tile, double scale, Out<S> dlogits,

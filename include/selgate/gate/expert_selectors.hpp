@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 #include <vector>
 
 namespace selgate {
@@ -50,16 +51,27 @@ class ExpertSelectors {
   template <class E, class Body>
   bool for_each_weight(Codes which, const E* mix, const SmoothStep<E>* bits, Scratch<E>& scratch,
                        const Body& body) const {
-    using S = kernel::scalar_of<E>;
     bool underflow = false;
-    const E* r = scratch.products.data();
+    E* r = scratch.products.data();
     for_each_selector(which, mix, bits, [&](Index i, const SmoothStep<E>* s, const Subcube& cube) {
-      const E start = codes_.renormalises() ? E(mix[i] / floored_mass(mass(s))) : mix[i];
-      const E smallest =
-          selector_products(s, cube, start, scratch.products.data(), scratch.halves.data());
-      const E unit = kernel::broadcast<E>(S(1));
-      underflow |= kernel::any((start > S(0) ? smallest : unit) < smallest_weight<S>());
+      underflow |= set_products(mix[i], s, cube, r, scratch);
       codes_.for_each_expert(cube, [&](Index at, Index expert) { body(expert, r[at]); });
+    });
+    return underflow;
+  }
+  /// Sets w to the sums of these weights, all n of them.
+  template <class E>
+  bool add_up(Codes which, const E* mix, const SmoothStep<E>* bits, Scratch<E>& scratch,
+              E* w) const {
+    bool underflow = false, is_set = false;
+    E* r = scratch.products.data();
+    for_each_selector(which, mix, bits, [&](Index i, const SmoothStep<E>* s, const Subcube& cube) {
+      const bool only = !is_set && cube.size() == num_experts();
+      if (!is_set && !only) std::fill_n(w, num_experts(), E{});
+      is_set = true;
+      underflow |= set_products(mix[i], s, cube, only ? w : r, scratch);
+      if (only) return;
+      codes_.for_each_expert(cube, [&](Index at, Index expert) { w[expert] += r[at]; });
     });
     return underflow;
   }
@@ -86,19 +98,18 @@ class ExpertSelectors {
   }
 
   /// Backward: sets dot_i = <r(s_i), dw>, and ds_ij to the derivative of a_i dot_i by s_ij, in the
-  /// scratch. make_dw() gives a function of the expert, anew for each selector.
+  /// scratch. make_dw() gives something to index by expert, anew for each selector.
   template <class E, class MakeDerivative>
   void backward(Codes which, const E* mix, const SmoothStep<E>* bits, const MakeDerivative& make_dw,
                 Scratch<E>& scratch) const {
     E *dot = scratch.dot.data(), *ds = scratch.ds.data();
-    E *u = scratch.upstream.data(), *halves = scratch.halves.data();
+    E* halves = scratch.halves.data();
     std::fill_n(dot, k_, E{});
     std::fill_n(ds, k_ * num_bits(), E{});
     for_each_selector(which, mix, bits, [&](Index i, const SmoothStep<E>* s, const Subcube& cube) {
       E* ds_i = ds + i * num_bits();
-      if (codes_.has_spare()) std::fill_n(u, cube.size(), E{});  // codes without an expert
       auto dw = make_dw();
-      codes_.for_each_expert(cube, [&](Index at, Index expert) { u[at] = dw(expert); });
+      const E* u = upstream(cube, dw, scratch);
       if (!codes_.renormalises()) {
         dot[i] = selector_gradient(s, cube, mix[i], u, halves, ds_i);
         return;
@@ -106,17 +117,41 @@ class ExpertSelectors {
       const E all = mass(s), divisor = floored_mass(all);
       dot[i] = selector_gradient(s, cube, E(mix[i] / divisor), u, halves, ds_i) / divisor;
       const E slope = all == divisor ? E(-mix[i] * dot[i] / all) : E{};
-      reachable_mass_gradient(codes_.num_experts(), s, num_bits(), slope, ds_i);
+      reachable_mass_gradient(num_experts(), s, num_bits(), slope, ds_i);
     });
   }
 
-  /// Of one selector of one column: for_each_weight, adding up included, and backward.
+  /// Of one selector of one column: for_each_weight, adding up included, and backward. The `first`
+  /// that has a share in the mix sets what the others add to.
   template <class S>
-  [[nodiscard]] Flops flops(Codes which, const SmoothStep<S>* bits) const {
-    return flops_of(cube_of(which, bits));
+  [[nodiscard]] Flops flops(Codes which, const SmoothStep<S>* bits, bool first) const {
+    return flops_of(cube_of(which, bits), first);
   }
 
  private:
+  [[nodiscard]] Index num_experts() const { return codes_.num_experts(); }
+  /// Sets r to the products of selector i, for the codes of its cube. Returns whether one may have
+  /// underflowed.
+  template <class E>
+  bool set_products(const E& mix, const SmoothStep<E>* bits, const Subcube& cube, E* r,
+                    Scratch<E>& scratch) const {
+    using S = kernel::scalar_of<E>;
+    const E start = codes_.renormalises() ? E(mix / floored_mass(mass(bits))) : mix;
+    const E smallest = selector_products(bits, cube, start, r, scratch.halves.data());
+    const E unit = kernel::broadcast<E>(S(1));
+    return kernel::any((start > S(0) ? smallest : unit) < S(2) * smallest_weight<S>());
+  }
+  /// dw at the codes of a cube, 0 at those without an expert.
+  template <class E, class Derivative>
+  const E* upstream(const Subcube& cube, Derivative& dw, Scratch<E>& scratch) const {
+    if constexpr (std::is_pointer_v<Derivative>) {
+      if (cube.size() == num_experts()) return dw;
+    }
+    E* u = scratch.upstream.data();
+    if (codes_.has_spare()) std::fill_n(u, cube.size(), E{});
+    codes_.for_each_expert(cube, [&](Index at, Index expert) { u[at] = dw[expert]; });
+    return u;
+  }
   /// body(i, bits of selector i, its cube) for those that have a share in the mix.
   template <class E, class Body>
   void for_each_selector(Codes which, const E* mix, const SmoothStep<E>* bits,
@@ -135,21 +170,23 @@ class ExpertSelectors {
   }
   template <class E>
   [[nodiscard]] E mass(const SmoothStep<E>* bits) const {
-    return reachable_mass(codes_.num_experts(), bits, num_bits());
+    return reachable_mass(num_experts(), bits, num_bits());
   }
 
-  [[nodiscard]] Flops flops_of(const Subcube& cube) const {
-    const std::int64_t m = num_bits(), used = codes_.num_used(cube);
-    const auto doubling = [](const Subcube& c) { return 9 * c.num_free() + 2 * (c.size() - 1); };
+  [[nodiscard]] Flops flops_of(const Subcube& cube, bool first) const {
+    const bool is_set = first && cube.size() == num_experts();
+    const std::int64_t m = num_bits(), used = is_set ? 0 : codes_.num_used(cube);
+    const std::int64_t free = cube.num_free();
+    const auto doubling = [](const Subcube& c) { return 2 * (c.size() - 1); };
     const auto contraction = [](const Subcube& c) {
-      return c.num_free() == 0 ? 0 : 17 * c.num_free() + 7 * c.size() - 16;
+      return c.num_free() == 0 ? 0 : 8 * c.num_free() + 7 * c.size() - 8;
     };
-    Flops sum{.forward = doubling(cube) + used, .backward = contraction(cube)};
-    if (cube.num_free() > detail::max_undivided) {
+    Flops sum{.forward = 1 + 9 * free + doubling(cube) + used, .backward = contraction(cube)};
+    if (free > detail::max_undivided) {
       const detail::HalfCubes halves(cube);
       const std::int64_t both = doubling(halves.low) + doubling(halves.high);
       sum = {
-          .forward = both + 1 + cube.size() + used,
+          .forward = 2 + 9 * free + both + cube.size() + used,
           .backward = both + 4 * cube.size() + contraction(halves.low) + contraction(halves.high)};
     }
     if (codes_.renormalises()) {  // the mass, and in backward its gradient too

@@ -66,6 +66,40 @@ constexpr bool any(const Mask& mask) {
   return found;
 }
 
+namespace detail {
+
+/// Exchanges the entries off the diagonal of each block [a(l) a(l+D); b(l) b(l+D)].
+template <int D, class P, std::size_t... L>
+[[gnu::always_inline]] inline void exchange(P& a, P& b, std::index_sequence<L...>) {
+  constexpr std::size_t n = sizeof...(L), d = D;
+  const P low = __builtin_shufflevector(a, b, ((L & d) == 0 ? L : n + L - d)...);
+  b = __builtin_shufflevector(a, b, ((L & d) == 0 ? L + d : n + L)...);
+  a = low;
+}
+
+/// sums[i] = the lanes of packs[i], added as a tree: neighbours first, then neighbouring pairs...
+template <class S, int D = 1, int N>
+[[gnu::always_inline]] inline void sum_lanes(Pack<S> (&packs)[N], S* sums) {
+  constexpr int lanes = lane_count<S>;
+  if constexpr (D == lanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < N; i += lanes) {
+      const auto count = static_cast<std::size_t>(std::min(lanes, N - i));
+      std::memcpy(sums + i, &packs[i], count * sizeof(S));
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < N; i += 2 * D) {
+      Pack<S> other = i + D < N ? packs[i + D] : Pack<S>{};
+      exchange<D>(packs[i], other, std::make_index_sequence<lanes>{});
+      packs[i] += other;
+    }
+    sum_lanes<S, 2 * D>(packs, sums);
+  }
+}
+
+}  // namespace detail
+
 /// One lane, as any scalar has; float and double (below) have a pack of them.
 template <class S>
 struct Lanes {
@@ -86,35 +120,107 @@ struct Lanes<S> {
     return element;
   }
   static void store(const Element& element, S* to) { kernel::store<S>(element, to); }
-  /// In the order of the lanes.
   static S sum(const Element& element) {
-    S total = element[0];
-    for (Index l = 1; l < count; ++l) total += element[l];
-    return total;
+    Element packs[] = {element};
+    S sum;
+    detail::sum_lanes<S>(packs, &sum);
+    return sum;
   }
 };
 
 namespace detail {
 
-/// Exchanges the entries off the diagonal of each block [a(l) a(l+D); b(l) b(l+D)].
-template <int D, class P, std::size_t... L>
-[[gnu::always_inline]] inline void exchange(P& a, P& b, std::index_sequence<L...>) {
-  constexpr std::size_t n = sizeof...(L), d = D;
-  const P low = __builtin_shufflevector(a, b, ((L & d) == 0 ? L : n + L - d)...);
-  b = __builtin_shufflevector(a, b, ((L & d) == 0 ? L + d : n + L)...);
-  a = low;
+/// N scalars, no more than a pack has.
+template <class S, int N>
+struct PartOf {
+  using type [[gnu::vector_size(N * sizeof(S))]] = S;
+};
+template <class S, int N>
+using Part = typename PartOf<S, N>::type;
+
+/// R scalars from each of N / R places, `step` apart; L counts N / 2.
+template <class S, int R, int N, std::size_t... L>
+[[gnu::always_inline]] inline Part<S, N> load_parts(const S* from, Index step,
+                                                    std::index_sequence<L...>) {
+  Part<S, N> part;
+  if constexpr (N == R) {
+    std::memcpy(&part, from, sizeof part);
+  } else {
+    constexpr auto quarter = std::make_index_sequence<N / 4>{};
+    const auto low = load_parts<S, R, N / 2>(from, step, quarter);
+    const auto high = load_parts<S, R, N / 2>(from + N / 2 / R * step, step, quarter);
+    part = __builtin_shufflevector(low, high, L..., (L + N / 2)...);
+  }
+  return part;
+}
+template <class S, int R, int N, std::size_t... L>
+[[gnu::always_inline]] inline void store_parts(const Part<S, N>& part, S* to, Index step,
+                                               std::index_sequence<L...>) {
+  if constexpr (N == R) {
+    std::memcpy(to, &part, sizeof part);
+  } else {
+    constexpr auto quarter = std::make_index_sequence<N / 4>{};
+    const Part<S, N / 2> low = __builtin_shufflevector(part, part, L...),
+                         high = __builtin_shufflevector(part, part, (L + N / 2)...);
+    store_parts<S, R, N / 2>(low, to, step, quarter);
+    store_parts<S, R, N / 2>(high, to + N / 2 / R * step, step, quarter);
+  }
 }
 
-/// rows[i][l] <-> rows[l][i] in log2(lanes) steps; step D swaps bit D of i and l (Eklundh, 1972).
-template <class S, int D = 1>
-[[gnu::always_inline]] inline void transpose(Pack<S> (&rows)[lane_count<S>]) {
-  constexpr int lanes = lane_count<S>;
-  if constexpr (D < lanes) {
+/// Transposes blocks of R x R, side by side in R packs, in log2(R) steps; step D swaps bit D of row
+/// and lane (Eklundh, 1972).
+template <int D, class P, int R>
+[[gnu::always_inline]] inline void transpose(P (&rows)[R]) {
+  if constexpr (D < R) {
 #pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) {
-      if ((i & D) == 0) exchange<D>(rows[i], rows[i + D], std::make_index_sequence<lanes>{});
+    for (int i = 0; i < R; ++i) {
+      if ((i & D) != 0) continue;
+      exchange<D>(rows[i], rows[i + D], std::make_index_sequence<sizeof(P) / sizeof rows[0][0]>{});
     }
-    transpose<S, 2 * D>(rows);
+    transpose<2 * D>(rows);
+  }
+}
+
+/// gather of rows i, i + 1, ... for as many whole blocks of R, R / 2, ... 2 rows as there are, for
+/// as many columns as lanes; returns how many rows that makes.
+template <class S, int R>
+Index gather_blocks(const In<S>& x, Index i, Pack<S>* to) {
+  constexpr int lanes = lane_count<S>;
+  if constexpr (R == 1) {
+    return i;
+  } else {
+    for (; i + R <= x.rows(); i += R) {
+      Pack<S> block[R];
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        block[r] = load_parts<S, R, lanes>(x.data() + r * x.outerStride() + i, R * x.outerStride(),
+                                           std::make_index_sequence<lanes / 2>{});
+      }
+      transpose<1>(block);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) to[i + r] = block[r];
+    }
+    return gather_blocks<S, R / 2>(x, i, to);
+  }
+}
+template <class S, int R>
+Index scatter_blocks(const Pack<S>* from, Index i, Out<S>& y) {
+  constexpr int lanes = lane_count<S>;
+  if constexpr (R == 1) {
+    return i;
+  } else {
+    for (; i + R <= y.rows(); i += R) {
+      Pack<S> block[R];
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) block[r] = from[i + r];
+      transpose<1>(block);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        store_parts<S, R, lanes>(block[r], y.data() + r * y.outerStride() + i, R * y.outerStride(),
+                                 std::make_index_sequence<lanes / 2>{});
+      }
+    }
+    return scatter_blocks<S, R / 2>(from, i, y);
   }
 }
 
@@ -155,15 +261,7 @@ void gather(const In<S>& x, typename Lanes<S>::Element* to) {
   if constexpr (Lanes<S>::count == 1) {
     for (; i < x.rows(); ++i) to[i] = x(i, 0);
   } else {
-    constexpr Index lanes = lane_count<S>;
-    for (; i + lanes <= x.rows() && x.cols() == lanes; i += lanes) {
-      Pack<S> block[lanes];
-#pragma GCC unroll 16
-      for (Index l = 0; l < lanes; ++l) load<S>(x.data() + l * x.outerStride() + i, block[l]);
-      detail::transpose<S>(block);
-#pragma GCC unroll 16
-      for (Index l = 0; l < lanes; ++l) to[i + l] = block[l];
-    }
+    if (x.cols() == lane_count<S>) i = detail::gather_blocks<S, lane_count<S>>(x, 0, to);
     for (; i < x.rows(); ++i) {
       to[i] = Pack<S>{};
       for (Index l = 0; l < x.cols(); ++l) to[i][l] = x(i, l);
@@ -178,15 +276,7 @@ void scatter(const typename Lanes<S>::Element* from, Out<S> y) {
   if constexpr (Lanes<S>::count == 1) {
     for (; i < y.rows(); ++i) y(i, 0) = from[i];
   } else {
-    constexpr Index lanes = lane_count<S>;
-    for (; i + lanes <= y.rows() && y.cols() == lanes; i += lanes) {
-      Pack<S> block[lanes];
-#pragma GCC unroll 16
-      for (Index l = 0; l < lanes; ++l) block[l] = from[i + l];
-      detail::transpose<S>(block);
-#pragma GCC unroll 16
-      for (Index l = 0; l < lanes; ++l) store<S>(block[l], y.data() + l * y.outerStride() + i);
-    }
+    if (y.cols() == lane_count<S>) i = detail::scatter_blocks<S, lane_count<S>>(from, 0, y);
     for (; i < y.rows(); ++i) {
       for (Index l = 0; l < y.cols(); ++l) y(i, l) = from[i][l];
     }

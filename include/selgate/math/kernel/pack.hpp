@@ -3,6 +3,8 @@
 
 #include <selgate/core/types.hpp>
 
+#include <type_traits>
+
 /// Vectors as gcc and clang have them without intrinsics: right for any instruction set, as wide as
 /// the one compiled for. A pack is used through operators and [lane] like the scalar it is made of.
 namespace selgate::kernel {
@@ -34,6 +36,12 @@ template <class P>
 #if defined(__x86_64__) && !defined(__clang__)
   asm("" : "+v"(pack));
 #endif
+}
+/// A product that no compiler fuses with a sum of it, so that two kernels round alike.
+template <class E>
+[[gnu::always_inline]] inline E rounded(E product) {
+  if constexpr (!std::is_class_v<E> && !std::is_same_v<E, long double>) hold(product);
+  return product;
 }
 template <class S>
 [[gnu::always_inline]] inline void load(const S* from, Pack<S>& pack) {
