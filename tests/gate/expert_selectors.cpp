@@ -73,7 +73,7 @@ std::vector<E> gradient_of(const ExpertSelectors& selectors, Codes which, const 
 TEMPLATE_TEST_CASE("expert selectors: a tile of all codes has the bits of its columns' supports",
                    "", float, double) {
   using S = TestType;
-  const Index n = GENERATE(1, 2, 5, 8, 33, 64), k = std::min<Index>(n, 3);
+  const Index n = GENERATE(1, 2, 5, 8, 33, 64, 100, 256), k = std::min<Index>(n, 3);
   Rng rng(static_cast<std::uint64_t>(n));
   for (const SpareCodes policy : policies) {
     const ExpertSelectors selectors({n, policy, 7}, k);

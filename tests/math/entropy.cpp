@@ -5,14 +5,13 @@
 #include <selgate/testing/gradient_check.hpp>
 
 #include "catch.hpp"
-#include "steps.hpp"
+#include "code_bits.hpp"
 
 #include <cmath>
 #include <vector>
 
 using namespace selgate;
 using Catch::Matchers::WithinAbs;
-using selgate::test::steps;
 
 namespace {
 

@@ -57,6 +57,23 @@ TEMPLATE_TEST_CASE("product: the fast ways equal the plain loops", "", float, do
   CHECK(close(fast.dw, plain.dw, batch + 1));
 }
 
+TEMPLATE_TEST_CASE("product: where most of dy is 0, the rest alone", "", float, double) {
+  using S = TestType;
+  const Index in = 33, out = GENERATE(20, 64, 100), batch = GENERATE(1, 37);
+  Rng rng(2);
+  const Matrix<S> w = uniform<S>(in, out, rng), x = uniform<S>(in, batch, rng);
+  Matrix<S> dy = Matrix<S>::Zero(out, batch);
+  for (Index b = 0; b < batch; ++b) dy(b % out, b) = static_cast<S>(rng.uniform(-1, 1));
+  REQUIRE(detail::is_sparse<S>(dy));
+  REQUIRE_FALSE(detail::is_sparse<S>(uniform<S>(out, batch, rng)));
+  const Products<S> fast(w, Matrix<S>(0, 1), x, dy);
+  using L = long double;
+  const Products<L> plain(w.template cast<L>(), Matrix<L>(0, 1), x.template cast<L>(),
+                          dy.template cast<L>());
+  CHECK(close(fast.dx, plain.dx, out + 1));
+  CHECK(close(fast.dw, plain.dw, batch + 1));
+}
+
 TEMPLATE_TEST_CASE("product: up to 64 outputs an example has the same bits in any batch", "", float,
                    double) {
   using S = TestType;

@@ -27,7 +27,7 @@ namespace selgate {
 /// is ever read. Support is the set of codes compatible with the binary bits of some selector.
 ///
 /// Cost per column: O(k (m + 2^f)), f fractional bits a selector, plus writing n zeros where the
-/// storage is dense (up to 64 codes: O(k 2^m)). Regularizers cost O(k m), whatever n.
+/// storage is dense (up to 256 codes: O(k 2^m)). Regularizers cost O(k m), whatever n.
 ///
 /// Columns go in tiles, an example a lane; where weights are dense and codes few, to the very end:
 /// 2^m products of packs cost less than to look at each column's bits. Otherwise a tile is left for
@@ -49,8 +49,8 @@ class DSelectKHead {
   using Column = typename Tiles::Column;
   using Element = typename Tiles::Element;
   struct Cache {
-    Index columns = -1;     // of the last forward
-    bool dense = false;     // whether it made dense weights
+    Index columns = -1;  // of the last forward
+    bool dense = false;  // whether it made dense weights
     Tiles tiles;
     ExpertSelectors::Scratch<Element> tile_scratch;
     ExpertSelectors::Scratch<S> column_scratch;
@@ -274,22 +274,11 @@ class DSelectKHead {
       }
       run([dw] { return dw; });
     } else {
-      run([&] { return RoutedValues{weights.routing().experts(c), dweights.routing().weights(c)}; });
+      run([&] {
+        return AscendingExperts<S>{weights.routing().experts(c), dweights.routing().weights(c)};
+      });
     }
   }
-  /// One column's values by expert; a selector's experts ascend, most of them one after another.
-  struct RoutedValues {
-    std::span<const std::int32_t> experts;
-    std::span<const S> values;
-    std::size_t next = 0;
-    const S& operator[](Index e) {
-      if (next == experts.size() || experts[next] != e) {
-        next = static_cast<std::size_t>(std::lower_bound(experts.begin(), experts.end(), e) -
-                                        experts.begin());
-      }
-      return values[next++];
-    }
-  };
 
   /// dlogits += what dot, ds and the regularizers give.
   void add_logit_gradient(const Context& context, const Tile& tile, double scale, Out<S> dlogits,

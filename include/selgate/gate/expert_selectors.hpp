@@ -5,6 +5,7 @@
 #include <selgate/gate/code_book.hpp>
 #include <selgate/gate/gate_output.hpp>
 #include <selgate/math/entropy.hpp>
+#include <selgate/math/selector_products.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -14,7 +15,8 @@
 namespace selgate {
 
 /// k single-expert selectors, mixed: w_e = sum over i of a_i r_e(s_i), where r are the products of
-/// math/binary_code.hpp (over their mass, if renormalised), each sent to the expert of its code.
+/// math/selector_products.hpp (over their mass, if renormalised), each sent to the expert of its
+/// code.
 ///
 /// Mix and bits are of one column (E a scalar), or of a tile of columns (E a pack of scalars). A
 /// column may look at its own support alone, 2^f codes a selector; a tile looks at all codes.

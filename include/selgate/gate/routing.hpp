@@ -65,6 +65,23 @@ class Routing {
   std::vector<S> weights_;
 };
 
+/// A column's values by expert, for experts of the column that ascend: most of them follow one
+/// another.
+template <class S>
+struct AscendingExperts {
+  std::span<const std::int32_t> experts;
+  std::span<const S> values;
+  std::size_t next = 0;
+
+  const S& operator[](Index expert) {
+    if (next == experts.size() || experts[next] != expert) {
+      const auto found = std::lower_bound(experts.begin(), experts.end(), expert);
+      next = static_cast<std::size_t>(found - experts.begin());
+    }
+    return values[next++];
+  }
+};
+
 /// One column's entries in any order, repetitions included, on their way into a Routing.
 template <class S>
 class EntryList {

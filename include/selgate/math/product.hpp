@@ -29,6 +29,28 @@ void for_output_blocks(Index outputs, const Body& body) {
     body(first, std::min(kernel::max_skinny, outputs - first));
   }
 }
+
+/// Whether at most one in 16 is not 0, as in the derivative by the logits of a gate that selects a
+/// few of many experts: then the products below take those alone.
+template <class S>
+bool is_sparse(const In<S>& dy) {
+  Index non_zeros = 0;
+  for (Index b = 0; b < dy.cols() && 16 * non_zeros <= dy.size(); ++b) {
+    const S* at = dy.col(b).data();
+    for (Index o = 0; o < dy.rows(); ++o) non_zeros += at[o] != S(0) ? 1 : 0;
+  }
+  return 16 * non_zeros <= dy.size();
+}
+/// body(output, example), examples in order.
+template <class S, class Body>
+void for_each_non_zero(const In<S>& dy, const Body& body) {
+  for (Index b = 0; b < dy.cols(); ++b) {
+    const S* at = dy.col(b).data();
+    for (Index o = 0; o < dy.rows(); ++o) {
+      if (at[o] != S(0)) body(o, b);
+    }
+  }
+}
 }  // namespace detail
 
 /// y = W' x + bias per output (bias may be empty). W: p x u, x: p x B.
@@ -68,6 +90,8 @@ void input_gradient_product(const In<S>& w, const In<S>& dy, Out<S> dx,
         kernel::skinny_input_gradient<S>(w.middleCols(first, count), dy.middleRows(first, count),
                                          dx);
       });
+    } else if (detail::is_sparse<S>(dy)) {
+      detail::for_each_non_zero<S>(dy, [&](Index o, Index b) { dx.col(b) += w.col(o) * dy(o, b); });
     } else {
       dx.noalias() += w * dy;
     }
@@ -84,7 +108,9 @@ void input_gradient_product(const In<S>& w, const In<S>& dy, Out<S> dx,
 template <class S>
 void weight_gradient_product(const In<S>& x, const In<S>& dy, Out<S> dw) {
   if constexpr (detail::has_fast_product<S>) {
-    if (dw.cols() <= kernel::max_skinny) {
+    if (detail::is_sparse<S>(dy)) {
+      detail::for_each_non_zero<S>(dy, [&](Index o, Index b) { dw.col(o) += x.col(b) * dy(o, b); });
+    } else if (dw.cols() <= kernel::max_skinny) {
       kernel::skinny_weight_gradient<S>(x, dy, dw);
     } else {
       dw.noalias() += x * dy.transpose();

@@ -5,9 +5,9 @@
 
 #include <bit>
 
-/// double_up and contract of math/binary_code.hpp for one column of float or double, with codes in
-/// the lanes. `one` and `zero` are the factors of the free digits, from the lowest on; the lowest
-/// few, `lane_digits`, count the lanes of a pack, and there must be as many.
+/// double_up and contract of math/selector_products.hpp for one column of float or double, with
+/// codes in the lanes. `one` and `zero` are the factors of the free digits, from the lowest on; the
+/// lowest few, `lane_digits`, count the lanes of a pack, and there must be as many.
 namespace selgate::kernel {
 
 template <class S>
@@ -108,7 +108,8 @@ S contract(const S* one, const S* zero, int count, const S& scale, const S* u, S
       }
     }
     Pack<S> sum = Lanes<S>::load(at);
-    detail::for_each_digit<digits - 1, -1>([&](auto e) { sum += detail::flip_digit<e>(sum, lane); });
+    detail::for_each_digit<digits - 1, -1>(
+        [&](auto e) { sum += detail::flip_digit<e>(sum, lane); });
     ds[d] = sum[0];
   }
   Pack<S> last = Lanes<S>::load(u), sums{};  // sums: of digit d in the lanes from 2^d on
