@@ -7,7 +7,6 @@
 #include "model_work.hpp"
 
 #include <selgate/layer/conv2d.hpp>
-#include <selgate/layer/max_pool.hpp>
 #include <selgate/layer/sequential.hpp>
 #include <selgate/mixture/list_bank.hpp>
 #include <selgate/mixture/multi_gate.hpp>
@@ -25,19 +24,19 @@ auto make_expert(Rng& rng) {
                        .width = 36,
                        .out_channels = 10,
                        .kernel = 5,
-                       .activation = Activation::relu},
+                       .activation = Activation::relu,
+                       .pool = 2},
                       rng);
-  MaxPool<float> first_pool({.channels = 10, .height = 32, .width = 32});
   Conv2d<float> second({.in_channels = 10,
                         .height = 16,
                         .width = 16,
                         .out_channels = 20,
                         .kernel = 5,
-                        .activation = Activation::relu},
+                        .activation = Activation::relu,
+                        .pool = 2},
                        rng);
-  MaxPool<float> second_pool({.channels = 20, .height = 12, .width = 12});
   Dense<float> last({.in_features = 720, .out_features = 50, .activation = Activation::relu}, rng);
-  return Sequential(std::move(first), first_pool, std::move(second), second_pool, std::move(last));
+  return Sequential(std::move(first), std::move(second), std::move(last));
 }
 
 auto make_tower(Rng& rng) {

@@ -4,7 +4,6 @@
 #include "run.hpp"
 
 #include <selgate/layer/conv2d.hpp>
-#include <selgate/layer/max_pool.hpp>
 #include <selgate/layer/sequential.hpp>
 #include <selgate/mixture/list_bank.hpp>
 
@@ -21,17 +20,15 @@ struct ConvolutionExperts {
 
   template <class Gates>
   auto model(Gates gates, Rng& rng) const {
-    const Index conv1 = side - 4, pool1 = conv1 / 2, conv2 = pool1 - 4, pool2 = conv2 / 2;
+    const Index half = (side - 4) / 2, quarter = (half - 4) / 2;
     ListBank experts(num_experts, [&] {
       Conv2d<float> first({.in_channels = 1, .height = side, .width = side, .out_channels = 10,
-                           .kernel = 5, .activation = Activation::relu}, rng);
-      MaxPool<float> first_pool({.channels = 10, .height = conv1, .width = conv1});
-      Conv2d<float> second({.in_channels = 10, .height = pool1, .width = pool1, .out_channels = 20,
-                            .kernel = 5, .activation = Activation::relu}, rng);
-      MaxPool<float> second_pool({.channels = 20, .height = conv2, .width = conv2});
-      Dense<float> dense({.in_features = 20 * pool2 * pool2, .out_features = 50,
+                           .kernel = 5, .activation = Activation::relu, .pool = 2}, rng);
+      Conv2d<float> second({.in_channels = 10, .height = half, .width = half, .out_channels = 20,
+                            .kernel = 5, .activation = Activation::relu, .pool = 2}, rng);
+      Dense<float> dense({.in_features = 20 * quarter * quarter, .out_features = 50,
                           .activation = Activation::relu}, rng);
-      return Sequential(std::move(first), first_pool, std::move(second), second_pool, std::move(dense));
+      return Sequential(std::move(first), std::move(second), std::move(dense));
     });
     auto make_tower = [&] {
       Dense<float> first({.in_features = 50, .out_features = 50, .activation = Activation::relu}, rng);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <selgate/layer/conv2d.hpp>
 
+#include <selgate/layer/max_pool.hpp>
+#include <selgate/layer/sequential.hpp>
 #include <selgate/testing.hpp>
 
 #include "catch.hpp"
@@ -72,6 +74,7 @@ bool close(const A& got, const B& expected, const B& sizes) {
 TEST_CASE("conv2d: laws") {
   const Activation activation = GENERATE(Activation::identity, Activation::relu);
   const bool bias = GENERATE(false, true);
+  const Index pool = GENERATE(1, 2);  // 2 leaves out a column
   const Index batch = GENERATE(1, 9);
   const LawReport report = check_layer(
       [&](auto scalar, Rng& rng) {
@@ -81,7 +84,8 @@ TEST_CASE("conv2d: laws") {
                                          .out_channels = 3,
                                          .kernel = 2,
                                          .bias = bias,
-                                         .activation = activation},
+                                         .activation = activation,
+                                         .pool = pool},
                                         rng);
       },
       {.batch = batch, .max_coordinates = 60});
@@ -91,10 +95,10 @@ TEST_CASE("conv2d: laws") {
 
 TEMPLATE_TEST_CASE("conv2d: packs equal the formula", "", float, double) {
   using S = TestType;
-  // Channels and pixels on both sides of the register blocks (2 and 5), of the lanes and of a chunk
-  // (80 pixels); 1 x 1 and full windows.
+  // Channels and pixels on both sides of the register blocks (2, 5 and 8), of the lanes and of a
+  // chunk (80 pixels); 1 x 1 and full windows.
   const Conv2dOptions options = GENERATE(
-      Conv2dOptions{.in_channels = 1, .height = 12, .width = 11, .out_channels = 2, .kernel = 2},
+      Conv2dOptions{.in_channels = 1, .height = 12, .width = 11, .out_channels = 8, .kernel = 2},
       Conv2dOptions{.in_channels = 2, .height = 6, .width = 7, .out_channels = 5, .kernel = 3},
       Conv2dOptions{.in_channels = 3, .height = 9, .width = 8, .out_channels = 1, .kernel = 5},
       Conv2dOptions{.in_channels = 5, .height = 9, .width = 10, .out_channels = 4, .kernel = 1},
@@ -118,6 +122,46 @@ TEMPLATE_TEST_CASE("conv2d: packs equal the formula", "", float, double) {
   CHECK(close<S>(got.dbias, expected.dbias, sizes.dbias));
 }
 
+TEMPLATE_TEST_CASE("conv2d: pooled as by a max-pooling layer behind it", "", float, double,
+                   long double) {
+  using S = TestType;
+  // With and without rows left out; windows that fill a chunk (20 and 80 pixels) or more.
+  Conv2dOptions options = GENERATE(
+      Conv2dOptions{.in_channels = 2, .height = 14, .width = 15, .out_channels = 6, .kernel = 3},
+      Conv2dOptions{.in_channels = 1, .height = 21, .width = 13, .out_channels = 2, .kernel = 2});
+  options.activation = GENERATE(Activation::identity, Activation::relu);
+  options.pool = GENERATE(2, 3, 5, 12);
+  const Index batch = GENERATE(1, 8, 17);
+  Rng rng(1);
+  Conv2d<S> layer(options, rng);
+  fill_uniform(layer.bias, -1, 1, rng);
+  Rng same(1);
+  Conv2dOptions alone = options;
+  alone.pool = 1;
+  Conv2d<S> conv(alone, same);
+  conv.bias = layer.bias;
+  const MaxPool<S> max_pool({.channels = options.out_channels,
+                             .height = conv.out_height(),
+                             .width = conv.out_width(),
+                             .size = options.pool});
+  const Sequential two(std::move(conv), max_pool);
+  REQUIRE(layer.out_features() == two.out_features());
+
+  const auto x = uniform<S>(layer.in_features(), batch, rng);
+  const auto dy = uniform<S>(layer.out_features(), batch, rng);
+  const Pass<S> got = run<S>(layer, x, dy);
+  auto cache = two.make_cache(batch);
+  auto gradient = two.make_gradient();
+  Matrix<S> y(layer.out_features(), batch), dx = Matrix<S>::Zero(x.rows(), batch);
+  two.forward({}, x, y, cache);
+  two.backward({}, x, y, dy, dx, gradient, cache);
+  const auto& [dconv, dpool] = gradient.layers;
+  CHECK(got.y == y);
+  CHECK(got.dx.isApprox(dx, 64 * std::numeric_limits<S>::epsilon()));
+  CHECK(got.dweight.isApprox(dconv.weight, 64 * std::numeric_limits<S>::epsilon()));
+  CHECK(got.dbias.isApprox(dconv.bias, 64 * std::numeric_limits<S>::epsilon()));
+}
+
 TEMPLATE_TEST_CASE("conv2d: an example has its bits anywhere in any batch", "", float, double,
                    long double) {
   using S = TestType;
@@ -127,7 +171,8 @@ TEMPLATE_TEST_CASE("conv2d: an example has its bits anywhere in any batch", "", 
                    .width = 6,
                    .out_channels = 3,
                    .kernel = 3,
-                   .activation = Activation::relu},
+                   .activation = Activation::relu,
+                   .pool = GENERATE(1, 2)},
                   rng);
   const auto x = uniform<S>(layer.in_features(), 19, rng);
   const auto dy = uniform<S>(layer.out_features(), 19, rng);
@@ -170,6 +215,56 @@ TEMPLATE_TEST_CASE("conv2d: 3 x 3 image by hand", "", float, double, long double
   CHECK(cut.dbias[0] == 2);
   CHECK(cut.dweight == (Matrix<S>(4, 1) << 9, 11, 15, 17).finished());
   CHECK(layer.regularization({}, layer.make_cache(1)) == 0);
+}
+
+TEMPLATE_TEST_CASE("conv2d: the first of the largest in a window learns", "", float, double,
+                   long double) {
+  using S = TestType;
+  Rng rng(1);
+  Conv2d<S> layer({.height = 2,
+                   .width = 8,
+                   .out_channels = 1,
+                   .kernel = 1,
+                   .activation = Activation::relu,
+                   .pool = 2},
+                  rng);
+  layer.weight << 2;
+  Matrix<S> x(16, 1), dy(4, 1);
+  x << 1, 3, /**/ 4, 4, /**/ -1, 0, /**/ 1, 2,  // a tie in the second window
+      2, 3, /**/ 4, 4, /**/ -2, 0, /**/ 3, 0;   // nothing above 0 in the third
+  dy << 1, 10, 100, 1000;
+  const Pass<S> got = run<S>(layer, x, dy);
+  CHECK(layer.out_height() == 1);
+  CHECK(layer.out_width() == 4);
+  CHECK(got.y == (Matrix<S>(4, 1) << 6, 8, 0, 6).finished());
+  CHECK(got.dbias[0] == 1011);
+  CHECK(got.dweight(0, 0) == 3 * 1 + 4 * 10 + 3 * 1000);
+  Matrix<S> dx = Matrix<S>::Zero(16, 1);
+  dx(1) = 2;
+  dx(2) = 20;
+  dx(14) = 2000;
+  CHECK(got.dx == dx);
+}
+
+TEMPLATE_TEST_CASE("conv2d: a NaN anywhere in a window gives NaN", "", float, double, long double) {
+  using S = TestType;
+  const Index at = GENERATE(0, 1, 2, 3);
+  const auto activation = GENERATE(Activation::identity, Activation::relu);
+  Rng rng(1);
+  const Conv2d<S> layer({.height = 2,
+                         .width = 2,
+                         .out_channels = 1,
+                         .kernel = 1,
+                         .activation = activation,
+                         .pool = 2},
+                        rng);
+  Matrix<S> x = Matrix<S>::Ones(4, 9), y(1, 9);
+  x(at, 4) = std::numeric_limits<S>::quiet_NaN();
+  auto cache = layer.make_cache(9);
+  layer.forward({}, x, y, cache);
+  CHECK(std::isnan(y(0, 4)));
+  y(0, 4) = 0;
+  CHECK(y.allFinite());
 }
 
 TEST_CASE("conv2d: a NaN stays in its example") {
@@ -235,6 +330,11 @@ TEST_CASE("conv2d: rejects options outside their range") {
   bad = good;
   bad.kernel = 0;
   CHECK_THROWS_WITH(make(bad), "Conv2d: kernel: expected >= 1, got 0");
+  bad = good;
+  bad.pool = 0;
+  CHECK_THROWS_WITH(make(bad), "Conv2d: pool: expected 1..2, got 0");
+  bad.pool = 3;
+  CHECK_THROWS_WITH(make(bad), "Conv2d: pool: expected 1..2, got 3");
   bad = good;
   bad.height = 2;
   CHECK_THROWS_WITH(make(bad), "Conv2d: height: expected >= kernel = 3, got 2");

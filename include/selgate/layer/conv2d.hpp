@@ -18,16 +18,20 @@ struct Conv2dOptions {
   Index kernel = 0;        // >= 1, of a kernel x kernel window
   bool bias = true;
   Activation activation = Activation::identity;
+  Index pool = 1;  // 1..min(height, width) - kernel + 1, of a pool x pool window; 1: no pooling
 };
 
-/// Images by a square window, stride 1, no padding ("valid"):
+/// Images by a square window, stride 1, no padding ("valid"), max-pooled:
 ///
-///   y(o, h, w) = activation(b(o) + sum over c, i, j of W(o, c, i, j) x(c, h + i, w + j))
+///   pre(o, h, w) = b(o) + sum over c, i, j of W(o, c, i, j) x(c, h + i, w + j)
+///   y(o, h, w)   = the largest of activation(pre(o, pool h + i, pool w + j)), 0 <= i, j < pool
 ///
-/// for h in 0..height-kernel and w in 0..width-kernel. An image is one column, channel after
-/// channel and row after row: the bytes of PyTorch's NCHW.
+/// for h in 0..height-kernel and w in 0..width-kernel of pre. Pooling windows do not overlap; rows
+/// and columns that fill none are left out. A NaN in the window gives NaN. An image is one column,
+/// channel after channel and row after row: the bytes of PyTorch's NCHW.
 ///
-/// Backward, with dpre = dy .* activation'(y) and sums over the outputs (h, w) and the examples:
+/// Backward: dpre = dy activation' at the first of the largest in the window, else 0. With sums
+/// over the places (h, w) of pre and the examples,
 ///   dW(o, c, i, j) += sum of x(c, h + i, w + j) dpre(o, h, w),  db(o) += sum of dpre(o, h, w),
 ///   dx(c, h + i, w + j) += sum over o of W(o, c, i, j) dpre(o, h, w).
 ///
@@ -36,8 +40,10 @@ struct Conv2dOptions {
 /// `weight` (out, in, kernel, kernel) and `bias` (out): PyTorch's nn.Conv2d, byte for byte.
 ///
 /// float and double run math/kernel/conv.hpp on several examples at once (8 floats with AVX2), so a
-/// batch of one costs as much as a full set of lanes. An example's y and dx have the same bits at
-/// any place of any batch. Throws config_error for an option outside its range.
+/// batch of one costs as much as a full set of lanes. There pooling costs little; a MaxPool layer
+/// behind would write, read and differentiate pool^2 times as many outputs. An example's y and dx
+/// have the same bits at any place of any batch. Throws config_error for an option outside its
+/// range.
 template <class S>
 class Conv2d {
  public:
@@ -58,13 +64,14 @@ class Conv2d {
   [[nodiscard]] Index in_features() const { return shape().in_features(); }
   [[nodiscard]] Index out_features() const { return shape().out_features(); }
 
-  Cache make_cache(Index) const { return Cache(shape()); }
+  Cache make_cache(Index max_batch) const { return Cache(shape(), max_batch); }
   Gradient make_gradient() const { return Conv2d(options_); }
 
   void forward(const Context&, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "Conv2d", x, y);
+    require_capacity("Conv2d", cache.capacity(), x.cols());
     for_each_tile(x.cols(), [&](Index begin, Index count) {
-      cache.forward(weight, bias, options_.activation, x.middleCols(begin, count),
+      cache.forward(weight, bias, options_.activation, begin, x.middleCols(begin, count),
                     y.middleCols(begin, count));
     });
   }
@@ -74,8 +81,8 @@ class Conv2d {
     require_backward_shapes(*this, "Conv2d", x, y, dy, dx);
     cache.begin_gradient(gradient.weight, gradient.bias);
     for_each_tile(x.cols(), [&](Index begin, Index count) {
-      cache.backward(weight, options_.bias, options_.activation, x.middleCols(begin, count),
-                     y.middleCols(begin, count), dy.middleCols(begin, count),
+      cache.backward(weight, options_.bias, begin, x.middleCols(begin, count),
+                     dy.middleCols(begin, count),
                      wanted(dx) ? Out<S>(dx.middleCols(begin, count)) : not_wanted<S>());
     });
     cache.end_gradient(gradient.weight, gradient.bias);
@@ -85,7 +92,8 @@ class Conv2d {
 
   /// y starts at the bias, so the bias costs nothing forward.
   [[nodiscard]] Flops flops(Index columns, const Cache&) const {
-    const std::int64_t product = 2 * shape().taps() * out_features() * columns;
+    const std::int64_t product =
+        2 * shape().taps() * options_.out_channels * shape().pixels() * columns;
     const std::int64_t biases = options_.bias ? out_features() * columns : 0;
     return {.forward = product, .backward = product + biases, .input_gradient = product};
   }
@@ -110,13 +118,16 @@ class Conv2d {
     const std::string at_least_kernel = ">= kernel = " + to_text(options.kernel);
     require(options.height >= options.kernel, "Conv2d: height", at_least_kernel, options.height);
     require(options.width >= options.kernel, "Conv2d: width", at_least_kernel, options.width);
+    const Index most = std::min(options.height, options.width) - options.kernel + 1;
+    require(1 <= options.pool && options.pool <= most, "Conv2d: pool", "1.." + to_text(most),
+            options.pool);
     weight = Matrix<S>::Zero(shape().taps(), options.out_channels);
     bias = Vector<S>::Zero(options.bias ? options.out_channels : 0);
   }
 
   kernel::ConvShape shape() const {
-    return {options_.in_channels, options_.height, options_.width, options_.out_channels,
-            options_.kernel};
+    return {options_.in_channels,  options_.height, options_.width,
+            options_.out_channels, options_.kernel, options_.pool};
   }
   Shape weight_shape() const {
     return {options_.out_channels, options_.in_channels, options_.kernel, options_.kernel};

@@ -32,11 +32,11 @@ using scalar_of = typename ScalarOf<E>::type;
 template <class E>
 inline constexpr bool is_pack = !std::same_as<E, scalar_of<E>>;
 
-/// The same value in every lane.
+/// The same value in every lane. (value + E{} would add: it is not value where that is -0.)
 template <class E>
 constexpr E broadcast(const scalar_of<E>& value) {
   if constexpr (is_pack<E>) {
-    return E{} + value;
+    return value - E{};
   } else {
     return value;
   }
@@ -108,6 +108,8 @@ struct Lanes {
   static S load(const S* from) { return *from; }
   static void store(const S& element, S* to) { *to = element; }
   static S sum(const S& element) { return element; }
+
+  using Number = int;
 };
 template <class S>
   requires std::same_as<S, float> || std::same_as<S, double>
@@ -126,6 +128,8 @@ struct Lanes<S> {
     detail::sum_lanes<S>(packs, &sum);
     return sum;
   }
+
+  using Number = decltype(Element{} < Element{});
 };
 
 namespace detail {

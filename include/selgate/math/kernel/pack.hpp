@@ -17,6 +17,7 @@ inline constexpr int pack_bytes = 32;
 #else
 inline constexpr int pack_bytes = 16;
 #endif
+inline constexpr int pack_registers = pack_bytes == 64 ? 32 : 16;
 
 template <class S>
 struct PackOf {
