@@ -66,8 +66,13 @@ void forward_product(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y
                                   y.middleRows(first, count));
       });
     } else {
-      y.noalias() = w.transpose() * x;
-      if (bias.size() != 0) y.colwise() += bias.col(0);
+      // Sums start at the bias: Eigen adds a product to what is there, and would set that to 0.
+      if (bias.size() != 0) {
+        y.colwise() = bias.col(0);
+      } else {
+        y.setZero();
+      }
+      y.noalias() += w.transpose() * x;
     }
   } else {
     for (Index b = 0; b < x.cols(); ++b) {
