@@ -115,3 +115,22 @@ TEST_CASE("expert blocks: do not overlap, and lie stacked where all see all") {
   CHECK((stacked.rows() == 9 && stacked.cols() == 8));
   CHECK(&stacked(4, 5) == &blocks.block(dispatch, 2)(1, 5));
 }
+
+TEST_CASE("expert blocks: stacked columns do not lie a multiple of 1 KiB apart") {
+  const Index rows = GENERATE(64, 65, 128);
+  GateOutput<float> weights(Storage::dense, 4, 3);
+  weights.begin(3);
+  weights.dense().setOnes();
+  Dispatch dispatch(4);
+  dispatch.build(weights, 1, 3, false);
+  ExpertBlocks<float> blocks;
+  blocks.layout(dispatch, rows);
+  auto stacked = blocks.stacked(0, 3);
+  CHECK((stacked.rows() == 4 * rows && stacked.cols() == 3));
+  CHECK(stacked.outerStride() == 4 * rows + (rows == 65 ? 0 : 16));
+  CHECK(&stacked(2 * rows, 1) == blocks.vector(4 + 2, 1));
+  CHECK(&stacked(2 * rows, 1) == &blocks.block(dispatch, 2)(0, 1));
+  blocks.block(dispatch, 3).setOnes();
+  blocks.set_zero();
+  CHECK(stacked.isZero(0));
+}

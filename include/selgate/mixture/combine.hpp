@@ -209,7 +209,7 @@ void combine(const Context& context, const Terms<S>& terms, const ExpertBlocks<S
     }
     for (Index b = first; b < last; ++b) {
       auto f = [&, base = terms.base(b)](const Term<S>& term) {
-        return outputs.vector(base + term.place);
+        return outputs.vector(base + term.place, b);
       };
       for (Index t = 0; t < terms.num_tasks(); ++t) {
         detail::combine_one<S>(terms.column(terms.column_of(t, b)), f, units,
@@ -233,7 +233,8 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
   const Index blocks = terms.is_static() ? detail::num_column_blocks(dy.cols()) : 0;
   const Index lanes = in_tiles ? 1 : L::count;
   S* sums = terms.derivatives(blocks * lanes);
-  if (!in_tiles) doutputs.set_zero();
+  const bool is_stacked = outputs.stacked_rows() != 0;  // zero a column when its turn comes
+  if (!in_tiles && !is_stacked) doutputs.set_zero();
   detail::for_column_blocks(context.executor, dy.cols(), [&](Index first, Index last) {
     S* block = sums;
     if (terms.is_static()) block += first / detail::columns_per_block * terms.size() * lanes;
@@ -244,6 +245,7 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
       return;
     }
     for (Index b = first; b < last; ++b) {
+      if (is_stacked) doutputs.stacked(b, 1).setZero();
       for (Index t = 0; t < terms.num_tasks(); ++t) {
         const S* dy_t = dy.col(b).data() + t * units;
         const Index c = terms.column_of(t, b);
@@ -251,8 +253,8 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
         for (const Term<S>& term : terms.column(c)) {
           const Index place = terms.base(b) + term.place;
           auto own = terms.is_static() ? L::load(sum) : typename L::Element{};
-          detail::combine_one_backward<S>(term.weight, outputs.vector(place), dy_t, units,
-                                          doutputs.vector(place), own);
+          detail::combine_one_backward<S>(term.weight, outputs.vector(place, b), dy_t, units,
+                                          doutputs.vector(place, b), own);
           if (terms.is_static()) {
             L::store(own, sum);
             sum += lanes;
