@@ -7,6 +7,7 @@
 
 #include "catch.hpp"
 
+#include <cmath>
 #include <string>
 
 using namespace selgate;
@@ -60,8 +61,8 @@ TEMPLATE_TEST_CASE("dense bank: an output is the sum of its units", "", float, d
   const Index batch = GENERATE(0, 1, 16, 37, 70), s = GENERATE(1, 3, 5), u = GENERATE(1, 20);
   const Index p = 9, n = 3;
   Rng rng(1);
-  DenseBank<S> sums(
-      {.in_features = p, .out_features = u, .num_experts = n, .units_per_output = s}, rng);
+  DenseBank<S> sums({.in_features = p, .out_features = u, .num_experts = n, .units_per_output = s},
+                    rng);
   DenseBank<S> apart({.in_features = p, .out_features = u * s, .num_experts = n}, rng);
   fill_uniform(sums.bias, -1, 1, rng);
   unpack(pack<S>(sums), apart);
@@ -109,6 +110,74 @@ TEMPLATE_TEST_CASE("dense bank: an output is the sum of its units", "", float, d
   CHECK(gradient.weight.isApprox(expected.weight, S(100) * eps));
   CHECK(gradient.bias.isApprox(expected.bias, S(100) * eps));
   CHECK(dx.isApprox(expected_dx, S(100) * eps));
+}
+
+TEST_CASE("dense bank: laws with dropout") {
+  const double dropout = GENERATE(0.3, 0.5);
+  const Mode mode = GENERATE(Mode::train, Mode::eval);
+  // Masks come in blocks of 128: here they begin and end anywhere in them.
+  const LawReport report =
+      check({.in_features = 3, .out_features = 90, .num_experts = 4, .dropout = dropout},
+            {.batch = 4, .mode = mode, .max_coordinates = 40});
+  INFO(report.failures());
+  CHECK(report.ok());
+}
+
+TEST_CASE("dense bank: dropout is the mask of an example, whatever selects the expert") {
+  constexpr Index n = 3, units = 70, batch = 5;
+  Rng rng(4), same(4);
+  const DenseBankOptions options{.in_features = 4, .out_features = units, .num_experts = n};
+  DenseBankOptions dropping = options;
+  dropping.dropout = 0.5;
+  const DenseBank<double> plain(options, same);
+  DenseBank<double> bank(dropping, rng);
+  unpack(pack<double>(plain), bank);
+  const Matrix<double> x = uniform<double>(4, batch, rng);
+  Matrix<double> all = Matrix<double>::Ones(n, batch), some = all;
+  some(0, 3) = some(1, 0) = some(2, 2) = some(2, 4) = 0;
+  /// n u x batch, NaN where an expert does not see the example.
+  auto outputs_of = [&](const DenseBank<double>& of, const Context& context,
+                        const Matrix<double>& weights) {
+    GateOutput<double> selected(Storage::dense, n, batch);
+    selected.begin(batch);
+    selected.dense() = weights;
+    Dispatch dispatch(n);
+    dispatch.build(selected, 1, batch, false);
+    ExpertBlocks<double> outputs;
+    outputs.layout(dispatch, units);
+    auto cache = of.make_cache(batch);
+    of.forward(context, dispatch, x, outputs, cache);
+    Matrix<double> y = Matrix<double>::Constant(n * units, batch, std::nan(""));
+    for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
+      for (Index j = 0; j < dispatch.num_columns(rank); ++j) {
+        y.block(dispatch.expert(rank) * units, dispatch.example(rank, j), units, 1) =
+            outputs.block(dispatch, rank).col(j);
+      }
+    }
+    return y;
+  };
+  const Context context = training(batch, 2, 3);
+  const Matrix<double> h = outputs_of(plain, context, all), y = outputs_of(bank, context, all);
+  CHECK(outputs_of(bank, Context{}, all) == h);
+  // Each unit is twice what it was, or 0.
+  CHECK((y.array() == 0 || y.array() == 2 * h.array()).all());
+  const double kept = static_cast<double>((y.array() != 0).count());
+  const double active = static_cast<double>((h.array() != 0).count());
+  CHECK(std::abs(kept / active - 0.5) < 5 * std::sqrt(0.25 / active));
+  for (Index lag : {1, 16, 32, 70, 128}) {
+    const Matrix<double> above = y.topRows(n * units - lag), below = y.bottomRows(n * units - lag);
+    CHECK(((above.array() == 0) != (below.array() == 0)).any());
+  }
+  const Matrix<double> gathered = outputs_of(bank, context, some);
+  for (Index b = 0; b < batch; ++b) {
+    for (Index e = 0; e < n; ++e) {
+      if (some(e, b) == 0) continue;
+      const auto one = gathered.block(e * units, b, units, 1),
+                 other = y.block(e * units, b, units, 1);
+      CHECK((one - other).cwiseAbs().maxCoeff() <= 1e-14);
+      CHECK(((one.array() == 0) == (other.array() == 0)).all());
+    }
+  }
 }
 
 TEST_CASE("dense bank: each expert is a Dense") {
@@ -188,4 +257,18 @@ TEST_CASE("dense bank: an optimizer names the expert") {
   gradient.weight(2, 7) = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_WITH(adam.step(bank, gradient),
                     Catch::Matchers::ContainsSubstring("gradient of 3.weight, entry 5:"));
+}
+
+TEST_CASE("dense bank: rejects dropout out of range, or that backward could not see") {
+  Rng rng(1);
+  DenseBankOptions options{.in_features = 1, .out_features = 1, .num_experts = 1, .dropout = 1};
+  auto make = [&] { return DenseBank<float>(options, rng); };
+  CHECK_THROWS_WITH(make(), "dense bank: dropout: expected in [0, 1), got 1");
+  options.dropout = 0.5;
+  options.activation = Activation::identity;
+  CHECK_THROWS_WITH(make(), "dense bank: dropout: expected 0 where units are no ReLU, got 0.5");
+  options.activation = Activation::relu;
+  options.units_per_output = 2;
+  CHECK_THROWS_WITH(make(),
+                    "dense bank: dropout: expected 0 where outputs are sums of units, got 0.5");
 }

@@ -4,6 +4,8 @@
 #include <selgate/core/executor.hpp>
 #include <selgate/core/random.hpp>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -31,11 +33,13 @@ struct Context {
   [[nodiscard]] Index example(Index column) const {
     return examples.empty() ? column : examples[static_cast<std::size_t>(column)];
   }
-  /// Four random words for `unit` of the example in this column; `module` tells layers apart.
-  [[nodiscard]] std::array<std::uint32_t, 4> random(std::uint64_t module, Index column,
-                                                    Index unit) const {
-    return philox(mix_key(mix_key(seed, module), step), static_cast<std::uint64_t>(example(column)),
-                  static_cast<std::uint64_t>(unit));
+  /// Four random words for each of `unit`, unit + 1... unit + N - 1 of the example in this column,
+  /// [word][unit]; `module` tells layers apart.
+  template <std::size_t N>
+  [[nodiscard]] std::array<std::array<std::uint32_t, N>, 4> random(std::uint64_t module,
+                                                                   Index column, Index unit) const {
+    return philox<N>(mix_key(mix_key(seed, module), step),
+                     static_cast<std::uint64_t>(example(column)), static_cast<std::uint64_t>(unit));
   }
 };
 

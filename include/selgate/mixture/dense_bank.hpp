@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <selgate/layer/dropout_mask.hpp>
 #include <selgate/math/activation.hpp>
 #include <selgate/math/kernel/unit_sums.hpp>
 #include <selgate/math/product.hpp>
@@ -19,6 +20,7 @@ struct DenseBankOptions {
   bool bias = true;
   Activation activation = Activation::relu;
   Index units_per_output = 1;  // s >= 1: an output is the sum of s neighbouring units
+  double dropout = 0;          // in [0, 1): the share of ReLU units that become 0 in training
 };
 
 /// One dense expert seen inside the stack; S may be const.
@@ -45,8 +47,11 @@ struct DenseView {
 ///
 ///   f_e(x)_j = sum over i < s of activation(h)_(j s + i),      s = units_per_output, 1 for most.
 ///
-/// Their weights are stacked, p x (n u s): consecutive active experts are one product, and an expert
-/// that nobody selects is a range that nobody reads.
+/// Their weights are stacked, p x (n u s): consecutive active experts are one product, and an
+/// expert that nobody selects is a range that nobody reads.
+///
+/// In training f_e(x) is multiplied by a mask of dropout, see DropoutMask. Nothing is stored of it:
+/// a ReLU unit that is not 0 was kept, and one that is 0 has the derivative 0 either way.
 ///
 /// Backward is that of Dense for every active expert. Weights start Glorot-uniform for one expert,
 /// U(+-sqrt(6 / (p + u s))), biases at zero.
@@ -71,11 +76,15 @@ class DenseBank {
     ExpertBlocks<S> x, dx;     // gathered
     ExpertBlocks<S> dunits;    // of sums of units: by their units,
     std::vector<S> x_columns;  // and what their experts see, transposed
+    bool dropped = false;      // whether the last forward did
   };
 
-  /// Throws config_error on a size below 1, or more weights than an Index counts.
+  /// Throws config_error on a size below 1, more weights than an Index counts, or dropout that is
+  /// outside its range or not of ReLU units that are outputs.
   DenseBank(const DenseBankOptions& options, Rng& rng)
-      : options_(options), units(options.out_features * options.units_per_output) {
+      : options_(options),
+        units(options.out_features * options.units_per_output),
+        mask_("dense bank: dropout", options.dropout, options.dropout == 0 ? 0 : rng.bits64()) {
     require(options.in_features >= 1, "dense bank: in_features", ">= 1", options.in_features);
     require(options.out_features >= 1, "dense bank: out_features", ">= 1", options.out_features);
     require(options.num_experts >= 1, "dense bank: num_experts", ">= 1", options.num_experts);
@@ -85,8 +94,11 @@ class DenseBank {
                       options.units_per_output);
     require_countable("dense bank: units of all experts", options.num_experts, units);
     require_countable("dense bank: weight", options.in_features, options.num_experts * units);
-    const double range =
-        std::sqrt(6.0 / static_cast<double>(options.in_features + units));
+    require(options.dropout == 0 || options.activation == Activation::relu, "dense bank: dropout",
+            "0 where units are no ReLU", options.dropout);
+    require(options.dropout == 0 || options.units_per_output == 1, "dense bank: dropout",
+            "0 where outputs are sums of units", options.dropout);
+    const double range = std::sqrt(6.0 / static_cast<double>(options.in_features + units));
     weight = uniform<S>(options.in_features, options.num_experts * units, rng, -range, range);
     bias = Vector<S>::Zero(options.bias ? options.num_experts * units : 0);
   }
@@ -108,6 +120,7 @@ class DenseBank {
                ExpertBlocks<S>& outputs, Cache& cache) const {
     if (!dispatch.whole()) cache.x.layout(dispatch, in_features());
     if (sums()) layout_columns(dispatch, x, cache);
+    cache.dropped = mask_.drops(context);
     for_each_run(context, dispatch, [&](Index rank, Index count) {
       const Index first = dispatch.expert(rank) * units, size = count * units;
       const auto b = bias.segment(options_.bias ? first : 0, options_.bias ? size : 0);
@@ -120,7 +133,11 @@ class DenseBank {
           return;
         }
         forward_product<S>(weight.middleCols(first, size), b, x_e, y);
-        activate(options_.activation, y);
+        if (cache.dropped) {
+          activate_and_drop(context, dispatch, rank, y);
+        } else {
+          activate(options_.activation, y);
+        }
       });
     });
   }
@@ -140,15 +157,16 @@ class DenseBank {
       View<S> y = outputs.run(dispatch, rank, count), dpre = dhidden.run(dispatch, rank, count);
       if (sums()) {
         unit_sums(dispatch, rank, count, cache).backward(doutputs.run(dispatch, rank, count), dpre);
-      } else {
-        activation_gradient(options_.activation, y, dpre, dpre);
+      }
+      for (Index j = 0; j < dpre.cols(); ++j) {  // a column at a time: it stays in the first cache
+        auto dpre_j = dpre.col(j);
+        if (cache.dropped) dpre_j *= mask_.kept();
+        if (!sums()) activation_gradient(options_.activation, y.col(j), dpre_j, dpre_j);
+        if (options_.bias) gradient.bias.segment(first, size) += dpre_j;
       }
       with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
         weight_gradient_product<S>(x_e, dpre, gradient.weight.middleCols(first, size));
       });
-      if (options_.bias) {
-        for (Index j = 0; j < dpre.cols(); ++j) gradient.bias.segment(first, size) += dpre.col(j);
-      }
       if (gathers && wanted(dx)) {
         auto dx_e = cache.dx.block(dispatch, rank);
         dx_e.setZero();
@@ -174,13 +192,14 @@ class DenseBank {
 
   double regularization(const Context&, const Dispatch&, const Cache&) const { return 0; }
 
-  [[nodiscard]] Flops flops(const Dispatch& dispatch, const Cache&) const {
+  [[nodiscard]] Flops flops(const Dispatch& dispatch, const Cache& cache) const {
     const std::int64_t columns = dispatch.first(dispatch.num_active());
     const std::int64_t product = 2 * in_features() * units * columns;
     const std::int64_t biases = options_.bias ? units * columns : 0;
+    const std::int64_t masked = cache.dropped ? units * columns : 0;
     const std::int64_t scattered = dispatch.whole() ? 0 : in_features() * columns;
-    return {.forward = product + (sums() ? units * columns : 0),  // a unit's sum starts at the bias
-            .backward = product + biases + (sums() ? product : 0),
+    return {.forward = product + masked + (sums() ? units * columns : 0),  // sums start at the bias
+            .backward = product + biases + masked + (sums() ? product : 0),
             .input_gradient = product + scattered};
   }
 
@@ -237,6 +256,20 @@ class DenseBank {
             .stride = x.outerStride()};
   }
 
+  /// y <- relu(y) .* mask. A unit is called by its place among those of all experts.
+  void activate_and_drop(const Context& context, const Dispatch& dispatch, Index rank,
+                         View<S> y) const {
+    const Index first = dispatch.expert(rank) * units;
+    for (Index j = 0; j < y.cols(); ++j) {
+      mask_.for_each_block(context, dispatch.example(rank, j), first, y.rows(),
+                           [&](Index i, const auto& mask) {
+                             auto at = y.col(j).segment(i, mask.size());
+                             activate(options_.activation, at);
+                             at.array() *= mask;
+                           });
+    }
+  }
+
   /// body(rank, count) for runs of consecutive experts, cut by shape alone: up to 256 rows where
   /// all see everything, else one expert.
   template <class Body>
@@ -266,6 +299,7 @@ class DenseBank {
 
   DenseBankOptions options_;
   Index units;
+  DropoutMask<S> mask_;
 };
 
 }  // namespace selgate
