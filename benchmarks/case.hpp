@@ -73,6 +73,7 @@ void add_sparse_gate_cases();
 void add_layer_cases();
 void add_movielens_cases();
 void add_movielens_gemm_cases();
+void add_by_hand_cases();
 void add_synthetic_cases();
 void add_fashion_cases();
 

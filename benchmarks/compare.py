@@ -23,7 +23,7 @@ FAMILIES = [
     "^gate_.*_topk",
     "^gate_.*_dselect|^regularizer",
     "^layer_topk",
-    "^movielens_train|^movielens_gemm",
+    "^movielens_train|^movielens_gemm|^movielens_by_hand",
     "^movielens_infer",
     "^synthetic",
     "^fashion",
@@ -32,6 +32,7 @@ NOT_SETTINGS = {"impl", "threads", "median_us", "flops", "experts"}
 
 # Our own cases against each other: what is compared, one case, the other.
 STEP = "movielens_train gate=dselect static=true B=128 dropout=none"
+SOFTMAX_STEP = "movielens_train gate=softmax static=true B=128 dropout=none"
 TWO = " experts=2"
 GEMM = "movielens_gemm B=128 experts={}"
 GATE = "gate_sparse_fwdbwd_dselect n={} k=2 p=128 B=256 f={}"
@@ -40,6 +41,7 @@ OWN_RATIOS = [
     ("step of (a) / its matrix products", STEP, GEMM.format(8)),
     ("step of (a) on 2 experts / its matrix products", STEP + TWO, GEMM.format(2)),
     ("step of (a) on 2 experts / on all 8", STEP + TWO, STEP),
+    ("step of (a) with static softmax / by hand", SOFTMAX_STEP, "movielens_by_hand B=128"),
     ("sparse gate, 2^20 experts / 64, binary", GATE.format(MILLION, 0), GATE.format(64, 0)),
     ("sparse gate, 2^20 experts / 64, 2 bits", GATE.format(MILLION, 2), GATE.format(64, 2)),
     ("regularizer, 2^20 experts / 8", f"regularizer n={MILLION}", "regularizer n=8"),

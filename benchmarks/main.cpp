@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   add_layer_cases();
   add_movielens_cases();
   add_movielens_gemm_cases();
+  add_by_hand_cases();
   add_synthetic_cases();
   add_fashion_cases();
 

@@ -18,9 +18,9 @@ namespace {
 constexpr Index features = 128, num_experts = 8, units = 256, num_tasks = 2, train_batch = 128;
 
 /// Gates as they start, or DSelect-k gates that have chosen: 2 experts for both tasks, or 2 for
-/// each.
+/// each. In training `dropout` of the experts' units are dropped.
 template <class Map, class Head>
-auto make_model(Storage storage, Index restricted, Rng& rng) {
+auto make_model(Storage storage, Index restricted, double dropout, Rng& rng) {
   auto options = Kind<Head>::options(Layer<Map> ? features : 0, num_experts, 2);
   options.bias = true;  // where a per-example gate that has converged keeps its code
   GateBank<Map, Head> gates(options, num_tasks, rng);
@@ -32,8 +32,11 @@ auto make_model(Storage storage, Index restricted, Rng& rng) {
       converge(gates, 1, {3, 6});
     }
   }
-  DenseBank<float> experts(
-      {.in_features = features, .out_features = units, .num_experts = num_experts}, rng);
+  DenseBank<float> experts({.in_features = features,
+                            .out_features = units,
+                            .num_experts = num_experts,
+                            .dropout = dropout},
+                           rng);
   auto make_tower = [&] {
     Dense<float> hidden({.in_features = units, .out_features = 256, .activation = Activation::relu},
                         rng);
@@ -63,19 +66,21 @@ CaseName case_name(const char* what, Index batch) {
 
 template <class Map, class Head>
 void add_training(const CaseName& name, Storage storage, Index restricted) {
-  add_case(name.with("dropout", "none"), [=] {
-    Rng rng(1);
-    auto model = make_model<Map, Head>(storage, restricted, rng);
-    Matrix<float> x = normal_features(features, train_batch, rng);
-    return train<Adagrad>(std::move(model), std::move(x), make_labels(rng));
-  });
+  for (const bool drops : {false, true}) {
+    add_case(name.with("dropout", drops ? "bits" : "none"), [=] {
+      Rng rng(1);
+      auto model = make_model<Map, Head>(storage, restricted, drops ? 0.5 : 0, rng);
+      Matrix<float> x = normal_features(features, train_batch, rng);
+      return train<Adagrad>(std::move(model), std::move(x), make_labels(rng));
+    });
+  }
 }
 
 template <class Map, class Head>
 void add_inference(const CaseName& name, Index batch, Index restricted) {
   add_case(name, [=] {
     Rng rng(1);
-    auto model = make_model<Map, Head>(Storage::dense, restricted, rng);
+    auto model = make_model<Map, Head>(Storage::dense, restricted, 0, rng);
     return InferenceWork(std::move(model), normal_features(features, batch, rng));
   });
 }
