@@ -54,8 +54,8 @@ TEST_CASE("gate bank: initial laws") {
   const DSelectKOptions many{.in_features = 50, .num_experts = 256, .k = 8, .gamma = 4};
   auto spread = [](const auto& bank) {  // largest of each group, and its mean square by U's r^2 / 3
     std::vector<double> largest;
-    for_each_leaf(
-        [&](const auto& leaf) {
+    for_each_named_leaf(
+        [&](const std::string&, const auto& leaf) {
           largest.push_back(static_cast<double>(leaf.array().abs().maxCoeff()));
           const double r = largest.back(), mean = leaf.array().square().mean();
           if (leaf.size() > 300) CHECK_THAT(mean / (r * r / 3), WithinAbs(1, 0.2));

@@ -185,12 +185,12 @@ M zeros_like(const M& module) {
   for_each_leaf([](const auto& leaf) { leaf.array().setZero(); }, zeros);
   return zeros;
 }
-/// All parameters, one after another, in the order of for_each_leaf.
+/// All parameters, one after another, in the order of files.
 template <class S, class M>
 Vector<S> pack(const M& module) {
   Vector<S> flat(num_parameters(module));
   Index at = 0;
-  for_each_leaf(
+  detail::walk_leaves<Blocks::named>(
       [&](const auto& leaf) {
         for (Index i = 0; i < leaf.size(); ++i) flat[at++] = static_cast<S>(leaf.data[i]);
       },
@@ -200,7 +200,7 @@ Vector<S> pack(const M& module) {
 template <class M, class S>
 void unpack(const Vector<S>& flat, M& module) {
   Index at = 0;
-  for_each_leaf(
+  detail::walk_leaves<Blocks::named>(
       [&](const auto& leaf) {
         using T = std::remove_cvref_t<decltype(leaf.data[0])>;
         for (Index i = 0; i < leaf.size(); ++i) leaf.data[i] = static_cast<T>(flat[at++]);

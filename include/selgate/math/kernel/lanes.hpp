@@ -232,10 +232,11 @@ Index scatter_blocks(const Pack<S>* from, Index i, Out<S>& y) {
 
 /// sums[i] = the lanes of packs[i], added as a tree: neighbours first, then neighbouring pairs...
 template <class S, int D = 1, int N>
-  requires(Lanes<S>::count > 1)
-[[gnu::always_inline]] inline void sum_lanes(Pack<S> (&packs)[N], S* sums) {
-  constexpr int lanes = lane_count<S>;
-  if constexpr (D == lanes) {
+[[gnu::always_inline]] inline void sum_lanes(typename Lanes<S>::Element (&packs)[N], S* sums) {
+  constexpr int lanes = Lanes<S>::count;
+  if constexpr (lanes == 1) {
+    std::copy_n(packs, N, sums);
+  } else if constexpr (D == lanes) {
 #pragma GCC unroll 16
     for (int i = 0; i < N; i += lanes) {
       const auto count = static_cast<std::size_t>(std::min(lanes, N - i));
@@ -250,12 +251,6 @@ template <class S, int D = 1, int N>
     }
     sum_lanes<S, 2 * D>(packs, sums);
   }
-}
-
-template <class S, int N>
-  requires(Lanes<S>::count == 1)
-void sum_lanes(S (&packs)[N], S* sums) {
-  std::copy_n(packs, N, sums);
 }
 
 /// to[i], lane l = x(i, l), or 0 where x has no column l. x: features x at most Lanes<S>::count.
