@@ -240,7 +240,8 @@ class DenseBank {
     if (dispatch.whole()) transpose<S>(x, columns(dispatch, 0, cache));
   }
   View<S> columns(const Dispatch& dispatch, Index rank, Cache& cache) const {
-    const Index at = dispatch.whole() ? 0 : rank, size = dispatch.num_columns(rank);
+    const Index at = dispatch.whole() ? 0 : rank;
+    const Index size = dispatch.whole() ? dispatch.batch() : dispatch.num_columns(rank);
     S* data = cache.x_columns.data() + in_features() * (dispatch.first(at) + at * Sums::examples);
     return {data, size, in_features(), Eigen::OuterStride<>(Sums::stride_for(size))};
   }
