@@ -29,17 +29,24 @@ class Gate : public GateBank<Map, HeadType> {
 
   template <class F, class First, class... Rest>
   static void visit(F&& f, First& first, Rest&... rest) {
-    // The bank's walk, less the number of the task.
-    auto flat = [&f](const char* name, Index, auto&& object, auto&&... others) {
-      using Child = std::remove_cvref_t<decltype(object)>;
-      if constexpr (requires { object.groups; object.rows; }) {
-        Child::visit(f, object, others...);
-      } else {
-        f(name, no_index, object, others...);
-      }
-    };
-    Bank::visit(flat, first, rest...);
+    Bank::visit(WithoutTaskNumber<std::remove_reference_t<F>>{f}, first, rest...);
   }
+
+ private:
+  /// The bank's walk, less the number of the task.
+  template <class F>
+  struct WithoutTaskNumber {
+    static constexpr Blocks blocks = blocks_of<F>;
+    F& f;
+    template <class First, class... Rest>
+    void operator()(const char* name, Index, First&& first, Rest&&... rest) const {
+      if constexpr (requires { first.groups; first.rows; }) {
+        std::remove_cvref_t<First>::visit(f, first, rest...);
+      } else {
+        f(name, no_index, first, rest...);
+      }
+    }
+  };
 };
 
 template <class S>
