@@ -37,11 +37,15 @@ TWO = " experts=2"
 GEMM = "movielens_gemm B=128 experts={}"
 GATE = "gate_sparse_fwdbwd_dselect n={} k=2 p=128 B=256 f={}"
 MILLION = 1 << 20
+IMAGES = "fashion_train gate=dselect static=true B=256"
 OWN_RATIOS = [
     ("step of (a) / its matrix products", STEP, GEMM.format(8)),
     ("step of (a) on 2 experts / its matrix products", STEP + TWO, GEMM.format(2)),
     ("step of (a) on 2 experts / on all 8", STEP + TWO, STEP),
     ("step of (a) with static softmax / by hand", SOFTMAX_STEP, "movielens_by_hand B=128"),
+    ("step of (a), 2 threads / 1", STEP.replace(" dropout", " executor=2 dropout"), STEP),
+    ("step of (c), 2 threads / 1", IMAGES + " executor=2", IMAGES),
+    ("step of (c) on 2 experts / on all 8", IMAGES + TWO, IMAGES),
     ("sparse gate, 2^20 experts / 64, binary", GATE.format(MILLION, 0), GATE.format(64, 0)),
     ("sparse gate, 2^20 experts / 64, 2 bits", GATE.format(MILLION, 2), GATE.format(64, 2)),
     ("regularizer, 2^20 experts / 8", f"regularizer n={MILLION}", "regularizer n=8"),
@@ -56,6 +60,7 @@ def parse_arguments():
     parser.add_argument("--budget", type=float, default=0.1, help="seconds a PyTorch variant")
     parser.add_argument("--python", default=sys.executable, help="a Python that has PyTorch")
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    parser.add_argument("--save", type=Path, help="file to write every measured line to, for growth.py")
     return parser.parse_args()
 
 
@@ -126,13 +131,19 @@ def spread(above, below):
 
 def measure(arguments, pytorch, ours):
     peers = Path(__file__).parent / "peers"
+    saved = []
     for family in arguments.filter or FAMILIES:
         for r in range(arguments.rounds):
             print(f"{family}: round {r + 1} of {arguments.rounds}", file=sys.stderr)
             flags = ["--filter", family, "--budget", str(arguments.budget)]
-            pytorch.add(r, lines_of([arguments.python, peers, *flags]))
+            theirs = lines_of([arguments.python, peers, *flags])
             flags = ["--json_lines", f"--benchmark_filter={family}"]
-            ours.add(r, lines_of([arguments.program, *flags]))
+            mine = lines_of([arguments.program, *flags])
+            pytorch.add(r, theirs)
+            ours.add(r, mine)
+            saved += [line | {"round": r} for line in theirs + mine]
+    if arguments.save:
+        arguments.save.write_text("".join(json.dumps(line) + "\n" for line in saved))
 
 
 def print_table(header, rows, markdown):

@@ -47,7 +47,7 @@ auto make_tower(Rng& rng) {
 }
 
 template <class Map, class Head>
-auto make_work(bool converged) {
+auto make_work(bool converged, int threads) {
   Rng rng(1);
   GateBank<Map, Head> gates(Kind<Head>::options(Layer<Map> ? features : 0, num_experts, 2),
                             num_tasks, rng);
@@ -61,17 +61,18 @@ auto make_work(bool converged) {
                   std::vector<Loss<float>>(num_tasks, SoftmaxCrossEntropy<float>{}), {1.0, 1.0});
   Matrix<float> x = normal_features(features, batch, rng), labels(num_tasks, batch);
   for (float& label : labels.reshaped()) label = static_cast<float>(rng.below(num_classes));
-  return train<Adam>(std::move(model), std::move(x), std::move(labels));
+  return train<Adam>(std::move(model), std::move(x), std::move(labels), threads);
 }
 
 template <class Map, class Head>
-void add_gate(bool converged = false) {
-  const CaseName name = CaseName("fashion_train")
-                            .with("gate", Kind<Head>::name)
-                            .with("static", !Layer<Map>)
-                            .with("B", batch);
-  add_case(converged ? name.with("experts", 2) : name,
-           [=] { return make_work<Map, Head>(converged); });
+void add_gate(bool converged = false, int threads = 1) {
+  CaseName name = CaseName("fashion_train")
+                      .with("gate", Kind<Head>::name)
+                      .with("static", !Layer<Map>)
+                      .with("B", batch);
+  if (converged) name = name.with("experts", 2);
+  if (threads > 1) name = name.with("executor", threads);
+  add_case(name, [=] { return make_work<Map, Head>(converged, threads); });
 }
 
 }  // namespace
@@ -82,6 +83,7 @@ void add_fashion_cases() {
   add_gate<Dense<float>, DSelectKHead<float>>();
   add_gate<StaticMap<float>, DSelectKHead<float>>();
   add_gate<StaticMap<float>, DSelectKHead<float>>(true);
+  add_gate<StaticMap<float>, DSelectKHead<float>>(false, 2);
 }
 
 }  // namespace selgate::benchmarks

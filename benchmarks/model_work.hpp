@@ -8,14 +8,17 @@
 
 namespace selgate::benchmarks {
 
-/// Optimizer steps of a model on one batch.
+/// Optimizer steps of a model on one batch, by so many threads.
 template <template <class> class Optimizer, class Model>
 class TrainingWork {
  public:
-  TrainingWork(Model model, Matrix<float> x, Matrix<float> labels)
-      : trainer_(std::move(model), still(), x.cols(), 1),
+  TrainingWork(Model model, Matrix<float> x, Matrix<float> labels, int threads)
+      : executor_(threads),
+        trainer_(std::move(model), still(), x.cols(), 1),
         x_(std::move(x)),
-        labels_(std::move(labels)) {}
+        labels_(std::move(labels)) {
+    if (threads > 1) trainer_.context.executor = &executor_;
+  }
 
   void operator()() { trainer_.step(x_, {labels_}); }
 
@@ -32,13 +35,14 @@ class TrainingWork {
     return options;
   }
 
+  Executor executor_;
   Trainer<Model, Optimizer<Model>> trainer_;
   Matrix<float> x_, labels_;
 };
 
 template <template <class> class Optimizer, class Model>
-auto train(Model model, Matrix<float> x, Matrix<float> labels) {
-  return TrainingWork<Optimizer, Model>(std::move(model), std::move(x), std::move(labels));
+auto train(Model model, Matrix<float> x, Matrix<float> labels, int threads = 1) {
+  return TrainingWork<Optimizer, Model>(std::move(model), std::move(x), std::move(labels), threads);
 }
 
 /// Predictions for one batch.

@@ -65,13 +65,13 @@ CaseName case_name(const char* what, Index batch) {
 }
 
 template <class Map, class Head>
-void add_training(const CaseName& name, Storage storage, Index restricted) {
+void add_training(const CaseName& name, Storage storage, Index restricted, int threads = 1) {
   for (const bool drops : {false, true}) {
     add_case(name.with("dropout", drops ? "bits" : "none"), [=] {
       Rng rng(1);
       auto model = make_model<Map, Head>(storage, restricted, drops ? 0.5 : 0, rng);
       Matrix<float> x = normal_features(features, train_batch, rng);
-      return train<Adagrad>(std::move(model), std::move(x), make_labels(rng));
+      return train<Adagrad>(std::move(model), std::move(x), make_labels(rng), threads);
     });
   }
 }
@@ -95,6 +95,7 @@ void add_gate() {
                             num_experts);
   }
   if (is_dselect_k && !Layer<Map>) {
+    add_training<Map, Head>(training.with("executor", 2), Storage::dense, num_experts, 2);
     for (const Index restricted : {4, 2}) {
       add_training<Map, Head>(training.with("experts", restricted), Storage::dense, restricted);
     }

@@ -22,7 +22,7 @@ struct WeightHistory {
   Matrix<float> weights;  // experts x steps
 };
 
-/// What training steps cost, about a hundred times over the training.
+/// What training steps cost, some 25 times over the training.
 struct CostHistory {
   std::vector<double> steps;
   std::vector<double> seconds;       // of a step: the median since the time before

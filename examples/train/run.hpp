@@ -98,7 +98,7 @@ class Run {
   double step(const In<float>& x, const Labels<float>& labels) {
     using Clock = std::chrono::steady_clock;
     const auto number = static_cast<std::int64_t>(trainer_.context.step), flops = trainer_.flops();
-    const bool recorded = (number + 1) % record_every() == 0;
+    const bool recorded = (number + 1) % std::max<std::int64_t>(1, num_steps() / 25) == 0;
     double objective = 0;
     const auto start = Clock::now();
     count_instructions(recorded, gate_ + " " + to_text(number),
