@@ -115,7 +115,7 @@ class DSelectKHead {
     cache.dense = weights.storage() == Storage::dense;
     Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
       cache.tiles.set(tile, logits.middleCols(tile.first, tile.count),
-                      [this](const Element& z) { return step(z); });
+                      [this](const auto& z) { return step(z); });
       if (at_once(tile, cache)) {
         add_up(tile, cache, weights.dense().middleCols(tile.first, tile.count));
         return;
@@ -137,17 +137,29 @@ class DSelectKHead {
                 Cache& cache) const {
     detail::require_backward(*this, "DSelect-k gate", logits, cache.columns);
     Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
+      auto& scratch = cache.tile_scratch;
+      Out<S> dz = dlogits.middleCols(tile.first, tile.count);
+      if (tile.is_single()) {
+        const Column& column = cache.tiles.read(tile, 0);
+        contract(column, weights, dweights, tile.first, cache);
+        add_logit_gradient(context, column.mix.data(), column.bits.data(), scale, dz.data(),
+                           cache.column_scratch);
+        return;
+      }
       if (at_once(tile, cache)) {
         contract(tile, weights.dense().middleCols(tile.first, tile.count),
                  dweights.dense().middleCols(tile.first, tile.count), cache);
       } else {
         for (Index lane = 0; lane < tile.count; ++lane) {
           contract(cache.tiles.read(tile, lane), weights, dweights, tile.first + lane, cache);
-          Tiles::set_lane(cache.column_scratch.dot, lane, cache.tile_scratch.dot);
-          Tiles::set_lane(cache.column_scratch.ds, lane, cache.tile_scratch.ds);
+          Tiles::set_lane(cache.column_scratch.dot, lane, scratch.dot);
+          Tiles::set_lane(cache.column_scratch.ds, lane, scratch.ds);
         }
       }
-      add_logit_gradient(context, tile, scale, dlogits.middleCols(tile.first, tile.count), cache);
+      Element* d = cache.dlogits.data();
+      kernel::gather<S>(dz, d);
+      add_logit_gradient(context, cache.tiles.mix(tile), cache.tiles.bits(tile), scale, d, scratch);
+      kernel::scatter<S>(d, dz);
     });
   }
 
@@ -158,11 +170,11 @@ class DSelectKHead {
     if (!context.training()) return sum;
     const SelectorRegularizer regularizer = regularizer_of(context);
     Tiles::for_each_tile(cache.columns, [&](const Tile& tile) {
-      const SmoothStep<Element>* bits = cache.tiles.bits(tile);
-      Element value{};
-      for (Index i = 0; i < k(); ++i, bits += num_bits()) {
-        value += regularizer.value(num_experts(), bits, num_bits());
+      if (tile.is_single()) {
+        sum += accumulate_t<S>(value_of(regularizer, cache.tiles.single().bits.data()));
+        return;
       }
+      const Element value = value_of(regularizer, cache.tiles.bits(tile));
       for (Index lane = 0; lane < tile.count; ++lane) {
         sum += accumulate_t<S>(kernel::get_lane(value, lane));
       }
@@ -179,7 +191,7 @@ class DSelectKHead {
       for (Index lane = 0; lane < tile.count; ++lane) {
         bool first = true;
         for (Index i = 0; i < k(); ++i) {
-          if (kernel::get_lane(cache.tiles.mix(tile)[i], lane) == S(0)) continue;
+          if (cache.tiles.read_mix(tile, lane, i) == S(0)) continue;
           cache.tiles.read_bits(tile, lane, i * num_bits(), num_bits(), bits.data());
           sum += selectors_.flops(codes_of(cache), bits.data(), first);
           first = false;
@@ -202,7 +214,7 @@ class DSelectKHead {
   }
   /// Whether a tile takes all its columns together: a few are faster one by one, to the same bits.
   [[nodiscard]] bool at_once(const Tile& tile, const Cache& cache) const {
-    return codes_of(cache) == Codes::all && (8 * tile.count > Tiles::lanes || Tiles::lanes == 1);
+    return codes_of(cache) == Codes::all && 8 * tile.count > Tiles::lanes && !tile.is_single();
   }
   template <class E>
   SmoothStep<E> step(const E& z) const {
@@ -211,6 +223,16 @@ class DSelectKHead {
   SelectorRegularizer regularizer_of(const Context& context) const {
     const double xi = codes().loses_mass() ? options_.penalty_weight * context.penalty_factor : 0;
     return {options_.entropy, options_.entropy_weight * context.entropy_factor, xi};
+  }
+
+  /// Of all selectors.
+  template <class E>
+  E value_of(const SelectorRegularizer& regularizer, const SmoothStep<E>* bits) const {
+    E value{};
+    for (Index i = 0; i < k(); ++i, bits += num_bits()) {
+      value += regularizer.value(num_experts(), bits, num_bits());
+    }
+    return value;
   }
 
   /// All n weights of a tile's columns.
@@ -280,23 +302,18 @@ class DSelectKHead {
     }
   }
 
-  /// dlogits += what dot, ds and the regularizers give.
-  void add_logit_gradient(const Context& context, const Tile& tile, double scale, Out<S> dlogits,
-                          Cache& cache) const {
+  /// d, which are dlogits, += what dot, ds and the regularizers give.
+  template <class E>
+  void add_logit_gradient(const Context& context, const E* mix, const SmoothStep<E>* bits,
+                          double scale, E* d, ExpertSelectors::Scratch<E>& scratch) const {
     const SelectorRegularizer regularizer = regularizer_of(context);
-    const Element* mix = cache.tiles.mix(tile);
-    const SmoothStep<Element>* bits = cache.tiles.bits(tile);
-    Element *d = cache.dlogits.data(), *dot = cache.tile_scratch.dot.data(), mean{};
-    kernel::gather<S>(dlogits, d);
+    E *dot = scratch.dot.data(), *ds = scratch.ds.data(), *dz = d + k(), mean{};
     for (Index i = 0; i < k(); ++i) mean += dot[i] *= mix[i];
-    for (Index i = 0; i < k(); ++i) {
+    for (Index i = 0; i < k(); ++i, bits += num_bits(), ds += num_bits(), dz += num_bits()) {
       d[i] += dot[i] - mix[i] * mean;
-      Element *dz = d + k() + i * num_bits(), *ds = cache.tile_scratch.ds.data() + i * num_bits();
       if (context.training()) regularizer.add_gradient(num_experts(), bits, num_bits(), scale, ds);
       for (Index j = 0; j < num_bits(); ++j) dz[j] += bits[j].slope(S(options_.gamma)) * ds[j];
-      bits += num_bits();
     }
-    kernel::scatter<S>(d, dlogits);
   }
 
   Options options_;

@@ -21,6 +21,8 @@ class SelectorTiles {
   struct Tile {
     Index first, count;  // columns first .. first + count - 1 in the first lanes
     [[nodiscard]] Index index() const { return first / lanes; }
+    /// One column where there is room for several: faster without lanes, to the same bits.
+    [[nodiscard]] bool is_single() const { return count == 1 && lanes > 1; }
   };
 
   SelectorTiles() = default;
@@ -32,6 +34,7 @@ class SelectorTiles {
     logits_.resize(static_cast<std::size_t>(k + all_bits_));
     column_.mix.resize(static_cast<std::size_t>(k));
     column_.bits.resize(static_cast<std::size_t>(all_bits_));
+    single_ = column_;
   }
 
   [[nodiscard]] Index max_columns() const { return max_columns_; }
@@ -58,17 +61,12 @@ class SelectorTiles {
   /// softmax, or a bit is NaN.
   template <class Step>
   void set(const Tile& tile, const In<S>& logits, const Step& step) {
-    Element* z = logits_.data();
-    kernel::gather<S>(logits, z);
-    Element *a = mix(tile), top = z[0], sum{};
-    for (Index i = 1; i < k_; ++i) top = z[i] > top ? z[i] : top;
-    for (Index i = 0; i < k_; ++i) sum += a[i] = exp(Element(z[i] - top));
-    for (Index i = 0; i < k_; ++i) a[i] = a[i] / sum;
-    bool refused = kernel::any(sum != sum);
-    Bit* bit = bits(tile);
-    for (Index b = 0; b < all_bits_; ++b) {
-      bit[b] = step(z[k_ + b]);
-      refused |= kernel::any(bit[b].v != bit[b].v);
+    bool refused = false;
+    if (tile.is_single()) {
+      refused = set(logits.data(), step, single_.mix.data(), single_.bits.data());
+    } else {
+      kernel::gather<S>(logits, logits_.data());
+      refused = set(logits_.data(), step, mix(tile), bits(tile));
     }
     if (refused) refuse(tile, logits);
   }
@@ -78,16 +76,27 @@ class SelectorTiles {
     std::vector<S> mix;
     std::vector<SmoothStep<S>> bits;
   };
+  /// The column of a single one.
+  [[nodiscard]] const Column& single() const { return single_; }
   /// Good until the next one is read.
   const Column& read(const Tile& tile, Index lane) {
+    if (tile.is_single()) return single_;
     for (Index i = 0; i < k_; ++i) {
-      column_.mix[static_cast<std::size_t>(i)] = kernel::get_lane(mix(tile)[i], lane);
+      column_.mix[static_cast<std::size_t>(i)] = read_mix(tile, lane, i);
     }
     read_bits(tile, lane, 0, all_bits_, column_.bits.data());
     return column_;
   }
+  [[nodiscard]] S read_mix(const Tile& tile, Index lane, Index i) const {
+    return tile.is_single() ? single_.mix[static_cast<std::size_t>(i)]
+                            : kernel::get_lane(mix(tile)[i], lane);
+  }
   /// `count` of a column's bits, from `first` on.
   void read_bits(const Tile& tile, Index lane, Index first, Index count, SmoothStep<S>* to) const {
+    if (tile.is_single()) {
+      std::copy_n(single_.bits.data() + first, count, to);
+      return;
+    }
     for (const Bit* bit = bits(tile) + first; count > 0; ++bit, --count) {
       *to++ = {kernel::get_lane(bit->v, lane), kernel::get_lane(bit->w, lane)};
     }
@@ -99,6 +108,20 @@ class SelectorTiles {
   }
 
  private:
+  /// Returns whether there is something to refuse.
+  template <class E, class Step>
+  bool set(const E* z, const Step& step, E* mix, SmoothStep<E>* bits) const {
+    E top = z[0], sum{};
+    for (Index i = 1; i < k_; ++i) top = z[i] > top ? z[i] : top;
+    for (Index i = 0; i < k_; ++i) sum += mix[i] = exp(E(z[i] - top));
+    for (Index i = 0; i < k_; ++i) mix[i] = mix[i] / sum;
+    bool refused = kernel::any(sum != sum);
+    for (Index b = 0; b < all_bits_; ++b) {
+      bits[b] = step(z[k_ + b]);
+      refused |= kernel::any(bits[b].v != bits[b].v);
+    }
+    return refused;
+  }
   void refuse(const Tile& tile, const In<S>& logits) const {
     constexpr const char* name = "DSelect-k gate";
     const auto is_number = [](const S& value) { return value == value; };
@@ -117,6 +140,7 @@ class SelectorTiles {
   std::vector<Bit> bits_;
   std::vector<Element> logits_;  // scratch of one tile
   Column column_;                // scratch of read
+  Column single_;
 };
 
 }  // namespace selgate

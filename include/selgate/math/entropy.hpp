@@ -30,6 +30,7 @@ struct BitEntropy {
     one = bit.is_binary() ? E{} : E(-bit.value() * log_value);
     zero = bit.is_binary() ? E{} : E(-bit.complement() * log_complement);
   }
+  [[nodiscard]] E sum() const { return one + zero; }
 };
 
 /// The codes below the digits of n that push has seen: their mass F and entropy sum G, and the
@@ -48,7 +49,7 @@ struct PrefixEntropy {
       g = c * g + f * x.zero;
       f = c * f;
     }
-    h += x.one + x.zero;
+    h += x.sum();
   }
 };
 
@@ -68,10 +69,9 @@ E selector_entropy(Entropy kind, Index n, const SmoothStep<E>* bits, int m) {
   using S = kernel::scalar_of<E>;
   if (kind == Entropy::all_codes || n == Index{1} << m) {
     E h{};
-    for (int j = 0; j < m; ++j) {
-      const detail::BitEntropy<E> x(bits[j]);
-      h += x.one + x.zero;
-    }
+    for_each_bit(
+        bits, m, [](const auto& bit) { return detail::BitEntropy(bit).sum(); },
+        [&h](int, const E& x) { h += x; });
     return h;
   }
   detail::PrefixEntropy<E> prefix;
@@ -87,7 +87,12 @@ void selector_entropy_gradient(Entropy kind, Index n, const SmoothStep<E>* bits,
                                const kernel::scalar_of<E>& scale, E* ds) {
   using S = kernel::scalar_of<E>;
   if (kind == Entropy::all_codes || n == Index{1} << m) {
-    for (int j = 0; j < m; ++j) ds[j] += bits[j].is_binary() ? E{} : scale * bits[j].log_odds();
+    for_each_bit(
+        bits, m,
+        [&scale]<class B>(const SmoothStep<B>& bit) {
+          return bit.is_binary() ? B{} : B(scale * bit.log_odds());
+        },
+        [ds](int j, const E& slope) { ds[j] += slope; });
     return;
   }
   PerBit<detail::PrefixEntropy<E>> before;

@@ -57,6 +57,25 @@ SmoothStep<E> smooth_step(const E& t, const kernel::scalar_of<E>& gamma) {
   return {clamp(S(0.5) + u), clamp(S(0.5) - u)};
 }
 
+/// take(j, f(bit j)) for m bits, where f is an operation on each bit alone; those of one column share
+/// the lanes of packs.
+template <class E, class F, class Take>
+void for_each_bit(const SmoothStep<E>* bits, int m, const F& f, const Take& take) {
+  using L = kernel::Lanes<E>;
+  constexpr int lanes = static_cast<int>(L::count);
+  for (int j = 0; j < m; j += lanes) {
+    if constexpr (lanes == 1) {
+      take(j, f(bits[j]));
+    } else {
+      const int count = m - j < lanes ? m - j : lanes;
+      SmoothStep<typename L::Element> pack{};
+      for (int l = 0; l < count; ++l) pack.v[l] = bits[j + l].v, pack.w[l] = bits[j + l].w;
+      const auto result = f(pack);
+      for (int l = 0; l < count; ++l) take(j + l, result[l]);
+    }
+  }
+}
+
 /// The limit gamma -> 0, which `harden` uses: 1 where t > 0, else 0. NaN stays NaN.
 template <class E>
 SmoothStep<E> hard_step(const E& t) {
