@@ -13,7 +13,7 @@ TEMPLATE_TEST_CASE("selector tiles: mix and bits of each column, in any number o
                    float, double, long double) {
   using S = TestType;
   using Tiles = SelectorTiles<S>;
-  const Index k = 3, m = 2, columns = GENERATE(1, 8, 21);
+  const Index k = 3, m = 2, columns = GENERATE(1, 8, 17, 21);
   Rng rng(1);
   const Matrix<S> logits = uniform<S>(k + k * m, columns, rng, -1, 1);
   const auto step = [](const auto& z) { return smooth_step(z, S(1)); };
@@ -41,6 +41,39 @@ TEMPLATE_TEST_CASE("selector tiles: mix and bits of each column, in any number o
     }
   });
   CHECK(seen == columns);
+}
+
+TEMPLATE_TEST_CASE("selector tiles: a single column has the bits and derivatives it has in a tile",
+                   "", float, double, long double) {
+  using S = TestType;
+  using Tiles = SelectorTiles<S>;
+  using Element = typename Tiles::Element;
+  constexpr Index k = 3, m = 2, columns = 2;
+  Rng rng(1);
+  const Matrix<S> logits = uniform<S>(k + k * m, columns, rng, -0.6, 0.6);
+  const Matrix<S> upstream = uniform<S>(k + k * m, columns, rng);
+  const auto step = [](const auto& z) { return smooth_step(z, S(1)); };
+  Tiles together(k, m, columns), alone(k, m, 1);
+  Matrix<S> expected = Matrix<S>::Ones(logits.rows(), columns), dlogits = expected;
+  Tiles::for_each_tile(columns, [&](const typename Tiles::Tile& tile) {
+    together.set(tile, logits.middleCols(tile.first, tile.count), step);
+    std::vector<Element> d(static_cast<std::size_t>(logits.rows()));
+    kernel::gather<S>(upstream.middleCols(tile.first, tile.count), d.data());
+    together.add_gradient(tile, S(1), d.data(), d.data() + k,
+                          expected.middleCols(tile.first, tile.count));
+  });
+  const typename Tiles::Tile first{0, 1};
+  CHECK(first.is_single() == (Tiles::lanes > 1));
+  for (Index c = 0; c < columns; ++c) {
+    alone.set(first, logits.col(c), step);
+    Vector<S> d = upstream.col(c);
+    alone.add_gradient(first, S(1), d.data(), d.data() + k, dlogits.col(c));
+    const typename Tiles::Tile tile{Tiles::lanes == 1 ? c : 0, std::min(columns, Tiles::lanes)};
+    for (Index i = 0; i < k; ++i) {
+      CHECK(alone.read_mix(first, 0, i) == together.read_mix(tile, c - tile.first, i));
+    }
+  }
+  CHECK(dlogits == expected);
 }
 
 TEST_CASE("selector tiles: a logit that is none is named") {

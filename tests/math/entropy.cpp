@@ -134,3 +134,23 @@ TEMPLATE_TEST_CASE("entropy: finite one ulp inside the edges", "", float, double
     }
   }
 }
+
+TEMPLATE_TEST_CASE("entropy: the bits of one column, alone or as a lane of a tile", "", float,
+                   double) {
+  using S = TestType;
+  using Pack = typename kernel::Lanes<S>::Element;
+  Rng rng(1);
+  constexpr std::size_t count = 21;
+  std::vector<SmoothStep<S>> bits(count);
+  for (auto& bit : bits) bit = smooth_step(S(rng.uniform(-0.6, 0.6)), S(1));
+  std::vector<SmoothStep<Pack>> tile;
+  for (const auto& [v, w] : bits) {
+    tile.push_back({kernel::broadcast<Pack>(v), kernel::broadcast<Pack>(w)});
+  }
+  CHECK(bits_entropy(bits.data(), count) == kernel::get_lane(bits_entropy(tile.data(), count), 0));
+  std::vector<S> ds(count, S(1));
+  std::vector<Pack> tile_ds(count, kernel::broadcast<Pack>(S(1)));
+  bits_entropy_gradient(bits.data(), count, S(0.3), ds.data());
+  bits_entropy_gradient(tile.data(), count, S(0.3), tile_ds.data());
+  for (std::size_t b = 0; b < count; ++b) CHECK(ds[b] == kernel::get_lane(tile_ds[b], 0));
+}

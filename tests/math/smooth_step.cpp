@@ -148,3 +148,23 @@ TEMPLATE_TEST_CASE("hard_step: 1 above 0, else 0", "", float, double) {
   CHECK(hard_step(-infinity<S>).is_zero());
   CHECK(std::isnan(hard_step(std::numeric_limits<S>::quiet_NaN()).v));
 }
+
+TEMPLATE_TEST_CASE("for_each_bit: each bit once, in order, with the bits it has alone", "", float,
+                   double, long double) {
+  using S = TestType;
+  using Pack = typename kernel::Lanes<S>::Element;
+  Rng rng(1);
+  for (const Index count : {0, 1, 3, 4, 5, 16, 17, 40}) {
+    std::vector<SmoothStep<S>> bits(static_cast<std::size_t>(count));
+    for (auto& bit : bits) bit = smooth_step(S(rng.uniform(-0.6, 0.6)), S(1));
+    const auto f = [](const auto& bit) { return bit.value(); };
+    Index seen = 0;
+    for_each_bit(bits.data(), count, f, [&](Index b, const S& value) {
+      const auto& [v, w] = bits[static_cast<std::size_t>(b)];
+      const SmoothStep<Pack> alone{kernel::broadcast<Pack>(v), kernel::broadcast<Pack>(w)};
+      CHECK(value == kernel::get_lane(alone.value(), 0));
+      CHECK(b == seen++);
+    });
+    CHECK(seen == count);
+  }
+}

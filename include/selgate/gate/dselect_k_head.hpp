@@ -54,8 +54,8 @@ class DSelectKHead {
     Tiles tiles;
     ExpertSelectors::Scratch<Element> tile_scratch;
     ExpertSelectors::Scratch<S> column_scratch;
-    std::vector<Element> dlogits, weights, dweights;  // of a tile: k + k m, n, n
-    std::vector<S> routed;                            // n
+    std::vector<Element> weights, dweights;  // of a tile: n each
+    std::vector<S> routed;                   // n
     EntryList<S> entries;
   };
 
@@ -99,7 +99,6 @@ class DSelectKHead {
     return {.tiles = Tiles(k(), num_bits(), max_columns),
             .tile_scratch = selectors_.template make_scratch<Element>(has_few_codes()),
             .column_scratch = selectors_.template make_scratch<S>(true),
-            .dlogits = std::vector<Element>(static_cast<std::size_t>(num_logits())),
             .weights = std::vector<Element>(has_few_codes() ? n : 0),
             .dweights = std::vector<Element>(has_few_codes() ? n : 0),
             .routed = std::vector<S>(n),
@@ -136,30 +135,29 @@ class DSelectKHead {
                 const GateOutput<S>& dweights, double scale, Out<S> dlogits, Gradient&,
                 Cache& cache) const {
     detail::require_backward(*this, "DSelect-k gate", logits, cache.columns);
+    const SelectorRegularizer regularizer = regularizer_of(context);
     Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
-      auto& scratch = cache.tile_scratch;
-      Out<S> dz = dlogits.middleCols(tile.first, tile.count);
-      if (tile.is_single()) {
-        const Column& column = cache.tiles.read(tile, 0);
-        contract(column, weights, dweights, tile.first, cache);
-        add_logit_gradient(context, column.mix.data(), column.bits.data(), scale, dz.data(),
-                           cache.column_scratch);
-        return;
-      }
+      auto finish = [&](const auto* bits, auto& scratch) {
+        auto *dot = scratch.dot.data(), *ds = scratch.ds.data();
+        if (context.training()) {
+          regularizer.add_gradient(num_experts(), bits, num_bits(), scale, ds, k());
+        }
+        cache.tiles.add_gradient(tile, S(options_.gamma), dot, ds,
+                                 dlogits.middleCols(tile.first, tile.count));
+      };
       if (at_once(tile, cache)) {
         contract(tile, weights.dense().middleCols(tile.first, tile.count),
                  dweights.dense().middleCols(tile.first, tile.count), cache);
-      } else {
-        for (Index lane = 0; lane < tile.count; ++lane) {
-          contract(cache.tiles.read(tile, lane), weights, dweights, tile.first + lane, cache);
-          Tiles::set_lane(cache.column_scratch.dot, lane, scratch.dot);
-          Tiles::set_lane(cache.column_scratch.ds, lane, scratch.ds);
-        }
+        return finish(cache.tiles.bits(tile), cache.tile_scratch);
       }
-      Element* d = cache.dlogits.data();
-      kernel::gather<S>(dz, d);
-      add_logit_gradient(context, cache.tiles.mix(tile), cache.tiles.bits(tile), scale, d, scratch);
-      kernel::scatter<S>(d, dz);
+      for (Index lane = 0; lane < tile.count; ++lane) {
+        const Column& column = cache.tiles.read(tile, lane);
+        contract(column, weights, dweights, tile.first + lane, cache);
+        if (tile.is_single()) return finish(column.bits.data(), cache.column_scratch);
+        Tiles::set_lane(cache.column_scratch.dot, lane, cache.tile_scratch.dot);
+        Tiles::set_lane(cache.column_scratch.ds, lane, cache.tile_scratch.ds);
+      }
+      finish(cache.tiles.bits(tile), cache.tile_scratch);
     });
   }
 
@@ -170,14 +168,13 @@ class DSelectKHead {
     if (!context.training()) return sum;
     const SelectorRegularizer regularizer = regularizer_of(context);
     Tiles::for_each_tile(cache.columns, [&](const Tile& tile) {
-      if (tile.is_single()) {
-        sum += accumulate_t<S>(value_of(regularizer, cache.tiles.single().bits.data()));
-        return;
-      }
-      const Element value = value_of(regularizer, cache.tiles.bits(tile));
-      for (Index lane = 0; lane < tile.count; ++lane) {
-        sum += accumulate_t<S>(kernel::get_lane(value, lane));
-      }
+      auto add = [&](const auto* bits) {
+        const auto value = regularizer.value(num_experts(), bits, num_bits(), k());
+        for (Index lane = 0; lane < tile.count; ++lane) {
+          sum += accumulate_t<S>(kernel::get_lane(value, lane));
+        }
+      };
+      tile.is_single() ? add(cache.tiles.single().bits.data()) : add(cache.tiles.bits(tile));
     });
     return accumulate_t<S>(scale) * sum;
   }
@@ -223,16 +220,6 @@ class DSelectKHead {
   SelectorRegularizer regularizer_of(const Context& context) const {
     const double xi = codes().loses_mass() ? options_.penalty_weight * context.penalty_factor : 0;
     return {options_.entropy, options_.entropy_weight * context.entropy_factor, xi};
-  }
-
-  /// Of all selectors.
-  template <class E>
-  E value_of(const SelectorRegularizer& regularizer, const SmoothStep<E>* bits) const {
-    E value{};
-    for (Index i = 0; i < k(); ++i, bits += num_bits()) {
-      value += regularizer.value(num_experts(), bits, num_bits());
-    }
-    return value;
   }
 
   /// All n weights of a tile's columns.
@@ -299,20 +286,6 @@ class DSelectKHead {
       run([&] {
         return AscendingExperts<S>{weights.routing().experts(c), dweights.routing().weights(c)};
       });
-    }
-  }
-
-  /// d, which are dlogits, += what dot, ds and the regularizers give.
-  template <class E>
-  void add_logit_gradient(const Context& context, const E* mix, const SmoothStep<E>* bits,
-                          double scale, E* d, ExpertSelectors::Scratch<E>& scratch) const {
-    const SelectorRegularizer regularizer = regularizer_of(context);
-    E *dot = scratch.dot.data(), *ds = scratch.ds.data(), *dz = d + k(), mean{};
-    for (Index i = 0; i < k(); ++i) mean += dot[i] *= mix[i];
-    for (Index i = 0; i < k(); ++i, bits += num_bits(), ds += num_bits(), dz += num_bits()) {
-      d[i] += dot[i] - mix[i] * mean;
-      if (context.training()) regularizer.add_gradient(num_experts(), bits, num_bits(), scale, ds);
-      for (Index j = 0; j < num_bits(); ++j) dz[j] += bits[j].slope(S(options_.gamma)) * ds[j];
     }
   }
 

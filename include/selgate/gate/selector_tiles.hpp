@@ -6,12 +6,14 @@
 #include <selgate/math/softmax.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <vector>
 
 namespace selgate {
 
 /// What the logits of DSelect-k columns mean: the mix of k selectors and their k m bits, in tiles
 /// of columns, a column a lane (kernel/lanes.hpp). A scalar without packs has tiles of one column.
+/// Where there is room for several and one comes alone, it is kept as scalars.
 template <class S>
 class SelectorTiles {
  public:
@@ -21,7 +23,7 @@ class SelectorTiles {
   struct Tile {
     Index first, count;  // columns first .. first + count - 1 in the first lanes
     [[nodiscard]] Index index() const { return first / lanes; }
-    /// One column where there is room for several: faster without lanes, to the same bits.
+    /// One column where there is room for several; the last of a batch.
     [[nodiscard]] bool is_single() const { return count == 1 && lanes > 1; }
   };
 
@@ -46,7 +48,7 @@ class SelectorTiles {
     }
   }
 
-  /// softmax(alpha): k elements.
+  /// softmax(alpha): k elements. Not of a single column, nor its bits.
   [[nodiscard]] Element* mix(const Tile& tile) { return mix_.data() + tile.index() * k_; }
   [[nodiscard]] const Element* mix(const Tile& tile) const {
     return mix_.data() + tile.index() * k_;
@@ -76,7 +78,7 @@ class SelectorTiles {
     std::vector<S> mix;
     std::vector<SmoothStep<S>> bits;
   };
-  /// The column of a single one.
+  /// The column of a single tile.
   [[nodiscard]] const Column& single() const { return single_; }
   /// Good until the next one is read.
   const Column& read(const Tile& tile, Index lane) {
@@ -107,7 +109,28 @@ class SelectorTiles {
     for (std::size_t i = 0; i < column.size(); ++i) kernel::set_lane(tile[i], lane, column[i]);
   }
 
+  /// dlogits += the derivative by the tile's logits, from dot_i = d / d a_i and ds_ij = d / d s_ij:
+  /// elements, or one column's scalars where the tile is single. Changes dot.
+  template <class E>
+  void add_gradient(const Tile& tile, const S& gamma, E* dot, const E* ds, Out<S> dlogits) {
+    if constexpr (std::same_as<E, Element>) {
+      kernel::gather<S>(dlogits, logits_.data());
+      add_gradient(mix(tile), bits(tile), gamma, dot, ds, logits_.data());
+      kernel::scatter<S>(logits_.data(), dlogits);
+    } else {
+      add_gradient(single_.mix.data(), single_.bits.data(), gamma, dot, ds, dlogits.data());
+    }
+  }
+
  private:
+  template <class E>
+  void add_gradient(const E* mix, const SmoothStep<E>* bits, const S& gamma, E* dot, const E* ds,
+                    E* d) const {
+    E mean{};
+    for (Index i = 0; i < k_; ++i) mean += dot[i] *= mix[i];
+    for (Index i = 0; i < k_; ++i) d[i] += dot[i] - mix[i] * mean;
+    for (Index b = 0; b < all_bits_; ++b) d[k_ + b] += bits[b].slope(gamma) * ds[b];
+  }
   /// Returns whether there is something to refuse.
   template <class E, class Step>
   bool set(const E* z, const Step& step, E* mix, SmoothStep<E>* bits) const {
@@ -140,7 +163,7 @@ class SelectorTiles {
   std::vector<Bit> bits_;
   std::vector<Element> logits_;  // scratch of one tile
   Column column_;                // scratch of read
-  Column single_;
+  Column single_;                // of the tile that is single
 };
 
 }  // namespace selgate

@@ -55,6 +55,32 @@ struct PrefixEntropy {
 
 }  // namespace detail
 
+/// Entropy (in nats) of independent bits: of all codes of one selector, or of several.
+template <class E>
+E bits_entropy(const SmoothStep<E>* bits, Index count) {
+  E sum{};
+  for_each_bit(
+      bits, count, [](const auto& bit) { return detail::BitEntropy(bit).sum(); },
+      [&sum](Index, const E& x) { sum += x; });
+  return sum;
+}
+/// ds[b] += scale * d entropy / d s_b for the fractional bits b.
+template <class E>
+void bits_entropy_gradient(const SmoothStep<E>* bits, Index count,
+                           const kernel::scalar_of<E>& scale, E* ds) {
+  for_each_bit(
+      bits, count,
+      [&scale]<class B>(const SmoothStep<B>& bit) {
+        return bit.is_binary() ? B{} : B(scale * bit.log_odds());
+      },
+      [ds](Index b, const E& slope) { ds[b] += slope; });
+}
+
+/// Whether a selector's entropy is that of its bits.
+constexpr bool has_independent_bits(Entropy kind, Index n, int m) {
+  return kind == Entropy::all_codes || n == Index{1} << m;
+}
+
 /// Entropy (in nats) of one selector in O(m), for every n.
 ///
 /// From F = G = H = 0, with n_j the digits of n, least significant first,
@@ -67,13 +93,7 @@ struct PrefixEntropy {
 template <class E>
 E selector_entropy(Entropy kind, Index n, const SmoothStep<E>* bits, int m) {
   using S = kernel::scalar_of<E>;
-  if (kind == Entropy::all_codes || n == Index{1} << m) {
-    E h{};
-    for_each_bit(
-        bits, m, [](const auto& bit) { return detail::BitEntropy(bit).sum(); },
-        [&h](int, const E& x) { h += x; });
-    return h;
-  }
+  if (has_independent_bits(kind, n, m)) return bits_entropy(bits, m);
   detail::PrefixEntropy<E> prefix;
   for (int j = 0; j < m; ++j) prefix.push(bits[j], detail::digit_of(n, j));
   if (kind == Entropy::reachable) return prefix.g;
@@ -86,13 +106,19 @@ template <class E>
 void selector_entropy_gradient(Entropy kind, Index n, const SmoothStep<E>* bits, int m,
                                const kernel::scalar_of<E>& scale, E* ds) {
   using S = kernel::scalar_of<E>;
-  if (kind == Entropy::all_codes || n == Index{1} << m) {
-    for_each_bit(
-        bits, m,
-        [&scale]<class B>(const SmoothStep<B>& bit) {
-          return bit.is_binary() ? B{} : B(scale * bit.log_odds());
-        },
-        [ds](int j, const E& slope) { ds[j] += slope; });
+  if (has_independent_bits(kind, n, m)) return bits_entropy_gradient(bits, m, scale, ds);
+  if constexpr (kernel::Lanes<E>::count > 1) {
+    // A scalar's sums of products might be fused into other bits than a pack's.
+    using Pack = typename kernel::Lanes<E>::Element;
+    PerBit<SmoothStep<Pack>> pack_bits;
+    PerBit<Pack> pack_ds;
+    for (int j = 0; j < m; ++j) {
+      const auto i = static_cast<std::size_t>(j);
+      pack_bits[i] = {kernel::broadcast<Pack>(bits[j].v), kernel::broadcast<Pack>(bits[j].w)};
+      pack_ds[i] = kernel::broadcast<Pack>(ds[j]);
+    }
+    selector_entropy_gradient(kind, n, pack_bits.data(), m, scale, pack_ds.data());
+    for (int j = 0; j < m; ++j) ds[j] = pack_ds[static_cast<std::size_t>(j)][0];
     return;
   }
   PerBit<detail::PrefixEntropy<E>> before;

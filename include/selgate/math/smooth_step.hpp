@@ -57,21 +57,22 @@ SmoothStep<E> smooth_step(const E& t, const kernel::scalar_of<E>& gamma) {
   return {clamp(S(0.5) + u), clamp(S(0.5) - u)};
 }
 
-/// take(j, f(bit j)) for m bits, where f is an operation on each bit alone; those of one column share
-/// the lanes of packs.
+/// take(b, f(bit b)) in order, f being elementwise: the bits of one column share packs.
 template <class E, class F, class Take>
-void for_each_bit(const SmoothStep<E>* bits, int m, const F& f, const Take& take) {
+void for_each_bit(const SmoothStep<E>* bits, Index count, const F& f, const Take& take) {
   using L = kernel::Lanes<E>;
-  constexpr int lanes = static_cast<int>(L::count);
-  for (int j = 0; j < m; j += lanes) {
-    if constexpr (lanes == 1) {
-      take(j, f(bits[j]));
-    } else {
-      const int count = m - j < lanes ? m - j : lanes;
+  if constexpr (L::count == 1) {
+    for (Index b = 0; b < count; ++b) take(b, f(bits[b]));
+  } else {
+    for (Index first = 0; first < count; first += L::count) {
+      const Index lanes = count - first < L::count ? count - first : L::count;
       SmoothStep<typename L::Element> pack{};
-      for (int l = 0; l < count; ++l) pack.v[l] = bits[j + l].v, pack.w[l] = bits[j + l].w;
-      const auto result = f(pack);
-      for (int l = 0; l < count; ++l) take(j + l, result[l]);
+      for (Index l = 0; l < lanes; ++l) {
+        pack.v[l] = bits[first + l].v;
+        pack.w[l] = bits[first + l].w;
+      }
+      const typename L::Element result = f(pack);
+      for (Index l = 0; l < lanes; ++l) take(first + l, result[l]);
     }
   }
 }

@@ -122,6 +122,7 @@ struct Lanes<S> {
     return element;
   }
   static void store(const Element& element, S* to) { kernel::store<S>(element, to); }
+  /// As a tree: neighbours first, then neighbouring pairs...
   static S sum(const Element& element) {
     Element packs[] = {element};
     S sum;
@@ -230,26 +231,13 @@ Index scatter_blocks(const Pack<S>* from, Index i, Out<S>& y) {
 
 }  // namespace detail
 
-/// sums[i] = the lanes of packs[i], added as a tree: neighbours first, then neighbouring pairs...
-template <class S, int D = 1, int N>
+/// sums[i] = Lanes<S>::sum(packs[i]).
+template <class S, int N>
 [[gnu::always_inline]] inline void sum_lanes(typename Lanes<S>::Element (&packs)[N], S* sums) {
-  constexpr int lanes = Lanes<S>::count;
-  if constexpr (lanes == 1) {
+  if constexpr (Lanes<S>::count == 1) {
     std::copy_n(packs, N, sums);
-  } else if constexpr (D == lanes) {
-#pragma GCC unroll 16
-    for (int i = 0; i < N; i += lanes) {
-      const auto count = static_cast<std::size_t>(std::min(lanes, N - i));
-      std::memcpy(sums + i, &packs[i], count * sizeof(S));
-    }
   } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < N; i += 2 * D) {
-      Pack<S> other = i + D < N ? packs[i + D] : Pack<S>{};
-      detail::exchange<D>(packs[i], other, std::make_index_sequence<lanes>{});
-      packs[i] += other;
-    }
-    sum_lanes<S, 2 * D>(packs, sums);
+    detail::sum_lanes<S>(packs, sums);
   }
 }
 
