@@ -51,7 +51,7 @@ class Dense {
     require_forward_shapes(*this, "Dense", x, y);
     require_capacity("Dense", cache.dpre.cols(), x.cols());
     forward_product<S>(weight, bias, x, y, options_.order);
-    activate(options_.activation, y);
+    activate<S>(options_.activation, y);
   }
 
   void backward(const Context&, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
@@ -68,7 +68,7 @@ class Dense {
       add(dy);
     } else {
       auto dpre = cache.dpre.leftCols(dy.cols());
-      activation_gradient(options_.activation, y, dy, dpre);
+      activation_gradient<S>(options_.activation, y, dy, dpre);
       add(dpre);
     }
   }

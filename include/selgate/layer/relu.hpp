@@ -29,7 +29,7 @@ class Relu {
   void forward(const Context&, const In<S>& x, Out<S> y, Cache&) const {
     require_forward_shapes(*this, "Relu", x, y);
     y = x;
-    activate(Activation::relu, y);
+    activate<S>(Activation::relu, y);
   }
 
   void backward(const Context&, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,

@@ -2,28 +2,47 @@
 #pragma once
 
 #include <selgate/core/types.hpp>
+#include <selgate/math/kernel/lanes.hpp>
 
 namespace selgate {
 
 enum class Activation { identity, relu };
 
+namespace detail {
+/// to(i) = from(i) where y(i) is positive or NaN, else +0; any of them may be the same. In packs, as
+/// a compiler that leaves a branch for each entry loses most of a pass to wrong guesses.
+template <class S>
+void select_positive(const S* y, const S* from, Index size, S* to) {
+  using L = kernel::Lanes<S>;
+  auto select = [](auto at, auto value) { return at <= S(0) ? decltype(value){} : value; };
+  Index i = 0;
+  for (; i + L::count <= size; i += L::count) {
+    L::store(select(L::load(y + i), L::load(from + i)), to + i);
+  }
+  for (; i < size; ++i) to[i] = select(y[i], from[i]);
+}
+}  // namespace detail
+
 /// y <- activation(y). ReLU writes +0 for everything that is not positive; NaN stays NaN.
-template <class Derived>
-void activate(Activation activation, Eigen::DenseBase<Derived>& y) {
-  using S = typename Derived::Scalar;
+template <class S>
+void activate(Activation activation, Out<S> y) {
   if (activation == Activation::identity) return;
-  y = y.derived().unaryExpr([](const S& at) { return at <= S(0) ? S(0) : at; });
+  for (Index b = 0; b < y.cols(); ++b) {
+    S* at = y.col(b).data();
+    detail::select_positive(at, at, y.rows(), at);
+  }
 }
 
 /// dpre <- dy .* activation'(pre), read off the output: for ReLU the derivative is 1 where y != 0
 /// (0 at the kink). dpre may be dy.
-template <class Y, class DY, class DPre>
-void activation_gradient(Activation activation, const Y& y, const DY& dy, DPre&& dpre) {
-  using S = typename std::remove_cvref_t<DPre>::Scalar;
+template <class S>
+void activation_gradient(Activation activation, const In<S>& y, const In<S>& dy, Out<S> dpre) {
   if (activation == Activation::identity) {
     dpre = dy;
-  } else {
-    dpre = y.binaryExpr(dy, [](const S& at, const S& d) { return at != S(0) ? d : S(0); });
+    return;
+  }
+  for (Index b = 0; b < y.cols(); ++b) {
+    detail::select_positive(y.col(b).data(), dy.col(b).data(), y.rows(), dpre.col(b).data());
   }
 }
 

@@ -136,7 +136,7 @@ class DenseBank {
         if (cache.dropped) {
           activate_and_drop(context, dispatch, rank, y);
         } else {
-          activate(options_.activation, y);
+          activate<S>(options_.activation, y);
         }
       });
     });
@@ -161,7 +161,7 @@ class DenseBank {
       for (Index j = 0; j < dpre.cols(); ++j) {  // a column at a time: it stays in the first cache
         auto dpre_j = dpre.col(j);
         if (cache.dropped) dpre_j *= mask_.kept();
-        if (!sums()) activation_gradient(options_.activation, y.col(j), dpre_j, dpre_j);
+        if (!sums()) activation_gradient<S>(options_.activation, y.col(j), dpre_j, dpre_j);
         if (options_.bias) gradient.bias.segment(first, size) += dpre_j;
       }
       with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
@@ -265,7 +265,7 @@ class DenseBank {
       mask_.for_each_block(context, dispatch.example(rank, j), first, y.rows(),
                            [&](Index i, const auto& mask) {
                              auto at = y.col(j).segment(i, mask.size());
-                             activate(options_.activation, at);
+                             activate<S>(options_.activation, at);
                              at.array() *= mask;
                            });
     }
