@@ -133,10 +133,13 @@ class DenseBank {
           return;
         }
         forward_product<S>(weight.middleCols(first, size), b, x_e, y);
-        if (cache.dropped) {
-          activate_and_drop(context, dispatch, rank, y);
-        } else {
-          activate<S>(options_.activation, y);
+        for (Index j = 0; j < y.cols(); ++j) {
+          activate<S>(options_.activation, y.col(j));
+          if (!cache.dropped) continue;
+          // A unit is called by its place among those of all experts.
+          mask_.for_each_block(
+              context, dispatch.example(rank, j), first, size,
+              [&](Index i, const auto& mask) { y.col(j).segment(i, mask.size()).array() *= mask; });
         }
       });
     });
@@ -255,20 +258,6 @@ class DenseBank {
             .s = options_.units_per_output,
             .x = x.data(),
             .stride = x.outerStride()};
-  }
-
-  /// y <- relu(y) .* mask. A unit is called by its place among those of all experts.
-  void activate_and_drop(const Context& context, const Dispatch& dispatch, Index rank,
-                         View<S> y) const {
-    const Index first = dispatch.expert(rank) * units;
-    for (Index j = 0; j < y.cols(); ++j) {
-      mask_.for_each_block(context, dispatch.example(rank, j), first, y.rows(),
-                           [&](Index i, const auto& mask) {
-                             auto at = y.col(j).segment(i, mask.size());
-                             activate<S>(options_.activation, at);
-                             at.array() *= mask;
-                           });
-    }
   }
 
   /// body(rank, count) for runs of consecutive experts, cut by shape alone: up to 256 rows where
