@@ -3,6 +3,7 @@
 
 #include <selgate/selgate.hpp>
 
+#include <cmath>
 #include <iostream>
 
 int main() {
@@ -20,7 +21,9 @@ int main() {
   gate.backward(selgate::training(5), x, weights, dweights, selgate::not_wanted<float>(), gradient, cache);
   selgate::for_each_named_leaf(
       [](const std::string& name, const auto& leaf) {
-        std::cout << "|d " << name << "| = " << leaf.array().matrix().norm() << '\n';
+        double square = 0;
+        for (selgate::Index i = 0; i < leaf.size(); ++i) square += leaf.data[i] * leaf.data[i];
+        std::cout << "|d " << name << "| = " << std::sqrt(square) << '\n';
       },
       gradient);
 }

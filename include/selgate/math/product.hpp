@@ -11,17 +11,45 @@ namespace selgate {
 
 /// The three dense products of the library, behind one door. Weights W are in x out, activations
 /// features x batch. float and double go to Eigen (or to whatever BLAS the user gave Eigen); up to
-/// kernel::max_skinny outputs, and wherever a fixed order is asked for, they go to a kernel that
-/// adds in one order per example, so that an example's logits do not depend on the batch around it.
-/// Every other scalar (dual numbers, counting scalars, long double) takes the plain loops below.
+/// kernel::max_skinny outputs, for a single example, and wherever a fixed order is asked for, they
+/// go to a kernel that adds in one order per example, so that an example's logits do not depend on
+/// the batch around it. Every other scalar (dual numbers, counting scalars, long double) takes the
+/// plain loops below.
 
 /// In which order a product may add: `fixed` means the same for an example in any batch.
 enum class SumOrder { fastest, fixed };
 
 namespace detail {
+
+enum class Side { as_is, transposed };
+
+/// c += op(a) op(b): Eigen's blocked product on one thread, or the BLAS that the user gave Eigen.
+/// Expressions of Eigen end here too, but bring a product for vectors and one for small sizes
+/// along, which never run here and take longer to compile than a whole gate.
+template <Side A, Side B, class S>
+void add_blocked_product(const In<S>& a, const In<S>& b, Out<S> c) {
+  using Eigen::ColMajor, Eigen::Dynamic;
+  constexpr int a_order = A == Side::as_is ? ColMajor : Eigen::RowMajor;
+  constexpr int b_order = B == Side::as_is ? ColMajor : Eigen::RowMajor;
+  const Index depth = A == Side::as_is ? a.cols() : a.rows();
+  if (depth == 0 || c.size() == 0) return;
+  Eigen::internal::gemm_blocking_space<ColMajor, S, S, Dynamic, Dynamic, Dynamic> blocking(
+      c.rows(), c.cols(), depth, 1, true);
+  Eigen::internal::general_matrix_matrix_product<Index, S, a_order, false, S, b_order, false,
+                                                 ColMajor, 1>::run(c.rows(), c.cols(), depth,
+                                                                   a.data(), a.outerStride(),
+                                                                   b.data(), b.outerStride(),
+                                                                   c.data(), 1, c.outerStride(),
+                                                                   S(1), blocking);
+}
+
 template <class S>
 inline constexpr bool has_fast_product = std::same_as<S, float> || std::same_as<S, double>;
 
+/// Few outputs, or a single example: a blocked product would copy the weights for it.
+inline bool is_skinny(Index outputs, Index examples) {
+  return outputs <= kernel::max_skinny || examples == 1;
+}
 /// body(first, count) for the outputs in blocks that the kernel for few outputs is good at.
 template <class Body>
 void for_output_blocks(Index outputs, const Body& body) {
@@ -58,7 +86,7 @@ template <class S>
 void forward_product(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y,
                      [[maybe_unused]] SumOrder order = SumOrder::fastest) {
   if constexpr (detail::has_fast_product<S>) {
-    if (w.cols() <= kernel::max_skinny || order == SumOrder::fixed) {
+    if (detail::is_skinny(w.cols(), x.cols()) || order == SumOrder::fixed) {
       detail::for_output_blocks(w.cols(), [&](Index first, Index count) {
         const Index biases = bias.size() != 0 ? count : 0;
         kernel::skinny_forward<S>(w.middleCols(first, count),
@@ -66,13 +94,11 @@ void forward_product(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y
                                   y.middleRows(first, count));
       });
     } else {
-      // Sums start at the bias: Eigen adds a product to what is there, and would set that to 0.
-      if (bias.size() != 0) {
-        y.colwise() = bias.col(0);
-      } else {
-        y.setZero();
+      for (Index b = 0; b < y.cols(); ++b) {  // sums start at the bias
+        S* at = y.col(b).data();
+        bias.size() != 0 ? std::copy_n(bias.data(), y.rows(), at) : std::fill_n(at, y.rows(), S(0));
       }
-      y.noalias() += w.transpose() * x;
+      detail::add_blocked_product<detail::Side::transposed, detail::Side::as_is, S>(w, x, y);
     }
   } else {
     for (Index b = 0; b < x.cols(); ++b) {
@@ -90,7 +116,7 @@ template <class S>
 void input_gradient_product(const In<S>& w, const In<S>& dy, Out<S> dx,
                             [[maybe_unused]] SumOrder order = SumOrder::fastest) {
   if constexpr (detail::has_fast_product<S>) {
-    if (w.cols() <= kernel::max_skinny || order == SumOrder::fixed) {
+    if (detail::is_skinny(w.cols(), dy.cols()) || order == SumOrder::fixed) {
       detail::for_output_blocks(w.cols(), [&](Index first, Index count) {
         kernel::skinny_input_gradient<S>(w.middleCols(first, count), dy.middleRows(first, count),
                                          dx);
@@ -98,7 +124,7 @@ void input_gradient_product(const In<S>& w, const In<S>& dy, Out<S> dx,
     } else if (detail::is_sparse<S>(dy)) {
       detail::for_each_non_zero<S>(dy, [&](Index o, Index b) { dx.col(b) += w.col(o) * dy(o, b); });
     } else {
-      dx.noalias() += w * dy;
+      detail::add_blocked_product<detail::Side::as_is, detail::Side::as_is, S>(w, dy, dx);
     }
   } else {
     for (Index b = 0; b < dy.cols(); ++b) {
@@ -115,10 +141,13 @@ void weight_gradient_product(const In<S>& x, const In<S>& dy, Out<S> dw) {
   if constexpr (detail::has_fast_product<S>) {
     if (detail::is_sparse<S>(dy)) {
       detail::for_each_non_zero<S>(dy, [&](Index o, Index b) { dw.col(o) += x.col(b) * dy(o, b); });
-    } else if (dw.cols() <= kernel::max_skinny) {
-      kernel::skinny_weight_gradient<S>(x, dy, dw);
+    } else if (detail::is_skinny(dw.cols(), x.cols())) {
+      detail::for_output_blocks(dw.cols(), [&](Index first, Index count) {
+        kernel::skinny_weight_gradient<S>(x, dy.middleRows(first, count),
+                                          dw.middleCols(first, count));
+      });
     } else {
-      dw.noalias() += x * dy.transpose();
+      detail::add_blocked_product<detail::Side::as_is, detail::Side::transposed, S>(x, dy, dw);
     }
   } else {
     for (Index b = 0; b < dy.cols(); ++b) {
