@@ -4,7 +4,8 @@
 
     benchmarks/memory.py PROGRAM [--python PYTHON]
 
-PROGRAM is selgate-benchmarks. A process each; of PyTorch's variants the least counts.
+PROGRAM is selgate-benchmarks. A process each; of PyTorch's variants the least counts. Needs Debian's
+package time.
 """
 
 import argparse
@@ -30,30 +31,34 @@ CASES = {
 START_UP = "regularizer/n:8"  # a case of next to nothing
 
 PEER = """
-import resource, sys
+import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, {peers!r})
 import torch
 torch.set_num_threads(1)
 from {module} import *
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-before = peak()
+
+def kilobytes(key):
+    with open("/proc/self/status") as status:
+        return int(next(line for line in status if line.startswith(key)).split()[1])
+
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")  # the peak starts here
+before = kilobytes("VmRSS")
 step = {make}
 for _ in range(10):
     step()
-print(peak() - before)
+print(kilobytes("VmHWM") - before)
 """
 
 
 def peak_of(program, case):
-    """Kilobytes."""
+    """Kilobytes. By a program between, since a child of Python starts with Python's own peak."""
     flags = [f"--benchmark_filter=^{case}/real_time$", "--benchmark_min_time=0.01"]
-    with open(os.devnull, "w") as nowhere:
-        child = subprocess.Popen([program, *flags], stdout=nowhere, stderr=nowhere)
-        _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        sys.exit(f"{program} {' '.join(flags)}: exit status {status}")
-    return usage.ru_maxrss
+    result = subprocess.run(
+        ["/usr/bin/time", "-f", "%M", program, *flags], capture_output=True, text=True, check=True
+    )
+    return int(result.stderr.splitlines()[-1])
 
 
 def peak_of_peer(python, module, make):

@@ -5,8 +5,8 @@
 
 #include <selgate/core/types.hpp>
 
-#include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,7 +45,7 @@ struct RunOptions {
   std::uint64_t seed = 1;
   int threads = 1;
   bool quiet = false;
-  std::filesystem::path instructions;  // file of counts, or none
+  std::map<std::string, double> instructions;  // of steps named "gate number", or none
 };
 
 /// One row of the final table.

@@ -12,8 +12,8 @@
 #if __has_include(<valgrind/callgrind.h>)
 #include <valgrind/callgrind.h>
 #else
-#define CALLGRIND_START_INSTRUMENTATION
-#define CALLGRIND_STOP_INSTRUMENTATION
+#define CALLGRIND_START_INSTRUMENTATION (void)0
+#define CALLGRIND_STOP_INSTRUMENTATION (void)0
 #define CALLGRIND_DUMP_STATS_AT(name) (void)(name)
 #endif
 
@@ -32,13 +32,12 @@ void count_instructions([[maybe_unused]] bool counted, const std::string& name, 
 
 /// What scripts/cost_over_training collects of the dumps: lines "gate step instructions". Throws
 /// io_error where it cannot be read, data_error naming the first line that is none.
-inline std::map<std::string, std::map<std::int64_t, double>> read_instructions(
-    const std::filesystem::path& path) {
+inline std::map<std::string, double> read_instructions(const std::filesystem::path& path) {
   const InputFile input(path);
   std::string text(input.size(), '\0');
   input.read(0, text.data(), text.size());
   std::istringstream file(text);
-  std::map<std::string, std::map<std::int64_t, double>> counts;
+  std::map<std::string, double> counts;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
     std::istringstream fields(line);
@@ -49,7 +48,7 @@ inline std::map<std::string, std::map<std::int64_t, double>> read_instructions(
       throw data_error(path.string(), "line " + to_text(number), "counts",
                        "a gate, a step and a number of instructions", line);
     }
-    counts[gate][step] = count;
+    counts[gate + " " + to_text(step)] = count;
   }
   return counts;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // selgate-train: runs the multi-task experiments of the DSelect-k paper (Hazimeh et al., 2021).
 
+#include "instructions.hpp"
 #include "many_experts.hpp"
 #include "multi_fashion.hpp"
 #include "synthetic_tasks.hpp"
@@ -124,7 +125,7 @@ struct Settings {
   Index num_train = 0, num_test = 0, num_tasks = 128;
   bool doubling_groups = false;
   std::string profile = "quick", mode = "static";
-  std::filesystem::path out, folder = "/usr/share/datasets/fashion-mnist";
+  std::filesystem::path instructions, out, folder = "/usr/share/datasets/fashion-mnist";
 };
 
 /// What a profile stands for, where the command line does not say otherwise. `paper` has the paper's
@@ -184,8 +185,9 @@ void add_options(CLI::App& command, Settings& s) {
   command.add_option("--threads", s.run.threads, "any number gives the same result (default 1)")
       ->check(CLI::Range(1, 256));
   command.add_option("--out", s.out, "folder of table and picture (default runs/EXPERIMENT)");
-  command.add_option("--instructions", s.run.instructions,
-                     "counts of scripts/cost_over_training, for the picture of the cost");
+  command.add_option("--instructions", s.instructions,
+                     "counts of scripts/cost_over_training, for the picture of the cost")
+      ->check(CLI::ExistingFile);
   command.add_flag("--quiet", s.run.quiet, "no progress");
 }
 
@@ -283,6 +285,7 @@ int run(int argc, char** argv) {
   }
   require(settings.run.lambda_start <= settings.run.lambda_end, "--lambda-start",
           "<= --lambda-end = " + to_text(settings.run.lambda_end), settings.run.lambda_start);
+  if (!settings.instructions.empty()) settings.run.instructions = read_instructions(settings.instructions);
   const RunOptions& r = settings.run;
   std::printf("%lld epochs of batches of %lld, Adam %g, k %lld, gamma %g, lambda %g from %g to %g of the "
               "training, seed %llu, %d thread%s\n",

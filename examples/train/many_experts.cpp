@@ -8,6 +8,7 @@
 #include <selgate/optim/adagrad.hpp>
 #include <selgate/train/trainer.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
 
@@ -58,7 +59,7 @@ ManyExpertsResult train(const std::string& name, const typename Head::Options& g
   Trainer<Model, Adagrad<Model>> trainer(std::move(model),
                                          AdagradOptions{.learning_rate = options.learning_rate},
                                          options.batch, options.seed);
-  ManyExpertsResult result{.gate = name, .num_experts = n};
+  ManyExpertsResult result{.gate = name};
   const auto start = std::chrono::steady_clock::now();
   Matrix<float> x(features, options.batch), labels(1, options.batch);
   std::vector<Index> order;
@@ -112,17 +113,18 @@ PooledSplits read_pooled_images(const std::filesystem::path& folder, Index size)
   const Vector<float> deviation =
       ((sets.train.x.colwise() - mean).rowwise().squaredNorm() /
        static_cast<float>(sets.train.x.cols()))
-          .cwiseSqrt()
-          .cwiseMax(std::numeric_limits<float>::min());
+          .cwiseSqrt();
   for (PooledImages* set : {&sets.train, &sets.test}) {
     set->x.colwise() -= mean;
-    set->x.array().colwise() /= deviation.array();
+    set->x.array().colwise() /= (deviation.array() > 0).select(deviation.array(), 1.0f);
   }
   return sets;
 }
 
 std::vector<ManyExpertsResult> run_many_experts(const PooledSplits& data,
                                                 const ManyExpertsOptions& options) {
+  require(options.batch <= data.train.x.cols(), "--batch",
+          "<= " + to_text(data.train.x.cols()) + ", the training images", options.batch);
   const Index p = data.train.x.rows(), n = options.num_experts;
   const std::int64_t steps = options.epochs * (data.train.x.cols() / options.batch);
   constexpr double any = std::numeric_limits<double>::infinity();
@@ -136,7 +138,8 @@ std::vector<ManyExpertsResult> run_many_experts(const PooledSplits& data,
                                                data, options, steps, any));
   const TopKOptions top_k{.in_features = p, .num_experts = n, .k = options.k};
   results.push_back(train<TopKHead<float>>("top-k", top_k, data, options, steps, any));
-  results.push_back(train<TopKHead<float>>("top-k, equal FLOPs", top_k, data, options, steps,
+  results.push_back(train<TopKHead<float>>("top-k, equal FLOPs", top_k, data, options,
+                                           std::numeric_limits<std::int64_t>::max(),
                                            results[0].training_flops));
   return results;
 }

@@ -38,7 +38,6 @@ struct ManyExpertsOptions {
 
 struct ManyExpertsResult {
   std::string gate;
-  Index num_experts = 0;
   std::int64_t steps = 0;
   double accuracy = 0;
   double training_flops = 0;

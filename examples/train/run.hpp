@@ -58,9 +58,12 @@ class Run {
     result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result_.training_flops = static_cast<double>(trainer_.flops());
     if (!options_.instructions.empty()) {
-      auto counts = read_instructions(options_.instructions)[gate_];
       for (double step : result_.cost.steps) {
-        result_.cost.instructions.push_back(counts[static_cast<std::int64_t>(step)]);
+        const std::string name = gate_ + " " + to_text(static_cast<std::int64_t>(step));
+        const auto count = options_.instructions.find(name);
+        require(count != options_.instructions.end(), "--instructions", "a line of each counted step",
+                "none of " + name);
+        result_.cost.instructions.push_back(count->second);
       }
     }
     test();
@@ -98,11 +101,11 @@ class Run {
   double step(const In<float>& x, const Labels<float>& labels) {
     using Clock = std::chrono::steady_clock;
     const auto number = static_cast<std::int64_t>(trainer_.context.step), flops = trainer_.flops();
+    const std::string name = gate_ + " " + to_text(number);
     const bool recorded = (number + 1) % std::max<std::int64_t>(1, num_steps() / 25) == 0;
     double objective = 0;
     const auto start = Clock::now();
-    count_instructions(recorded, gate_ + " " + to_text(number),
-                       [&] { objective = trainer_.step(x, labels).total; });
+    count_instructions(recorded, name, [&] { objective = trainer_.step(x, labels).total; });
     step_seconds_.push_back(std::chrono::duration<double>(Clock::now() - start).count());
     if (recorded) {
       const auto middle = step_seconds_.begin() + static_cast<std::ptrdiff_t>(step_seconds_.size() / 2);

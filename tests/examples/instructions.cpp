@@ -22,10 +22,10 @@ TEST_CASE("instructions: counts come by gate and step") {
   const TemporaryDirectory folder;
   const auto path = folder.write("counts.txt", "top-k 5 1000\ndselect-k 5 1.5e9\ntop-k 11 900\n");
   const auto counts = read_instructions(path);
-  REQUIRE(counts.size() == 2);
-  CHECK(counts.at("top-k").at(5) == 1000);
-  CHECK(counts.at("top-k").at(11) == 900);
-  CHECK(counts.at("dselect-k").at(5) == 1.5e9);
+  REQUIRE(counts.size() == 3);
+  CHECK(counts.at("top-k 5") == 1000);
+  CHECK(counts.at("top-k 11") == 900);
+  CHECK(counts.at("dselect-k 5") == 1.5e9);
 
   const auto bad = folder.write("bad.txt", "top-k 5 1000\ntop-k five 1000\n");
   CHECK(message_of<data_error>([&] { read_instructions(bad); }) ==

@@ -148,26 +148,26 @@ TEST_CASE("combine: a task does not see the experts of another") {
 
 TEMPLATE_TEST_CASE("combine: static gates over many small experts are a product", "", float, double) {
   using S = TestType;
-  const Index experts = 37, num_tasks = 19, batch = GENERATE(1, 64, 101);
+  const Index experts = 37, gates = 19, batch = GENERATE(1, 64, 101);
   const double density = GENERATE(1.0, 0.5, 0.1);
   Rng rng(1);
-  GateOutput<S> weights(Storage::dense, experts, num_tasks);
-  weights.begin(num_tasks);
-  weights.dense() = uniform<S>(experts, num_tasks, rng, 0.5, 1);
+  GateOutput<S> weights(Storage::dense, experts, gates);
+  weights.begin(gates);
+  weights.dense() = uniform<S>(experts, gates, rng, 0.5, 1);
   for (S& w : weights.dense().reshaped()) {
     if (rng.uniform(0, 1) > density) w = S(0);
   }
-  for (Index t = 0; t < experts; ++t) weights.dense()(t, t % num_tasks) = S(1);  // all are active
+  for (Index t = 0; t < experts; ++t) weights.dense()(t, t % gates) = S(1);  // all are active
   Dispatch dispatch(experts);
-  dispatch.build(weights, num_tasks, batch, true);
+  dispatch.build(weights, gates, batch, true);
   ExpertBlocks<S> outputs, doutputs;
   outputs.layout(dispatch, 1);
   doutputs.layout(dispatch, 1);
-  const Matrix<S> f = uniform<S>(experts, batch, rng), dy = uniform<S>(num_tasks, batch, rng);
+  const Matrix<S> f = uniform<S>(experts, batch, rng), dy = uniform<S>(gates, batch, rng);
   outputs.stacked(0, batch) = f;
   Terms<S> terms;
-  terms.build({weights, num_tasks, true}, dispatch);
-  Matrix<S> y(num_tasks, batch);
+  terms.build({weights, gates, true}, dispatch);
+  Matrix<S> y(gates, batch);
   combine<S>({}, terms, outputs, y);
   GateOutput<S> dweights = weights;
   dweights.zero_like(weights);

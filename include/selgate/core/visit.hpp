@@ -22,7 +22,9 @@ struct Shape {
   constexpr Shape(std::initializer_list<Index> list) {
     for (Index size : list) sizes[static_cast<std::size_t>(rank++)] = size;
   }
-  [[nodiscard]] constexpr Index operator[](int i) const { return sizes[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] constexpr Index operator[](int i) const {
+    return sizes[static_cast<std::size_t>(i)];
+  }
   [[nodiscard]] constexpr Index size() const {
     Index product = 1;
     for (int i = 0; i < rank; ++i) product *= (*this)[i];
@@ -78,8 +80,8 @@ enum class Blocks { named, all, touched, touched_and_clear };
 template <class F>
 inline constexpr Blocks blocks_of = std::remove_cvref_t<F>::blocks;
 
-/// Calls body(i) for each of the blocks that the walk f wants, or stack() once where it wants all of
-/// them and no names.
+/// Calls body(i) for each of the blocks that the walk f wants, or stack() once where it wants all
+/// of them and no names.
 template <class F, class First, class Body, class Stack>
 void for_each_block(const F& f, First& first, Index num_blocks, const Body& body,
                     const Stack& stack) {
@@ -149,7 +151,8 @@ void walk_leaves(F&& f, First& first, Rest&... rest) {
 
 }  // namespace detail
 
-/// f(leaf of first, leaf of rest...) for all parameters, in the largest pieces that lie side by side.
+/// f(leaf of first, leaf of rest...) for all parameters, in the largest pieces that lie side by
+/// side.
 template <class F, class First, class... Rest>
 void for_each_leaf(F&& f, First& first, Rest&... rest) {
   detail::walk_leaves<Blocks::all>(f, first, rest...);

@@ -114,7 +114,7 @@ class DSelectKHead {
     cache.dense = weights.storage() == Storage::dense;
     Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
       cache.tiles.set(tile, logits.middleCols(tile.first, tile.count),
-                      [this](const auto& z) { return step(z); });
+                      [this](const auto& z) { return this->step(z); });
       if (at_once(tile, cache)) {
         add_up(tile, cache, weights.dense().middleCols(tile.first, tile.count));
         return;

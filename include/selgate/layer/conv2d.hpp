@@ -49,7 +49,10 @@ class Conv2d {
  public:
   using Scalar = S;
   using Gradient = Conv2d;
-  using Cache = kernel::ConvTile<S>;
+  struct Cache {
+    kernel::ConvTile<S> tile;
+    Index batch = -1;  // of the last forward
+  };
 
   Conv2d(const Conv2dOptions& options, Rng& rng) : Conv2d(options) {
     const Index fans =
@@ -64,28 +67,30 @@ class Conv2d {
   [[nodiscard]] Index in_features() const { return shape().in_features(); }
   [[nodiscard]] Index out_features() const { return shape().out_features(); }
 
-  Cache make_cache(Index max_batch) const { return Cache(shape(), max_batch); }
+  Cache make_cache(Index max_batch) const { return {kernel::ConvTile<S>(shape(), max_batch)}; }
   Gradient make_gradient() const { return Conv2d(options_); }
 
   void forward(const Context&, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "Conv2d", x, y);
-    require_capacity("Conv2d", cache.capacity(), x.cols());
+    require_capacity("Conv2d", cache.tile.capacity(), x.cols());
     for_each_tile(x.cols(), [&](Index begin, Index count) {
-      cache.forward(weight, bias, options_.activation, begin, x.middleCols(begin, count),
-                    y.middleCols(begin, count));
+      cache.tile.forward(weight, bias, options_.activation, begin, x.middleCols(begin, count),
+                         y.middleCols(begin, count));
     });
+    cache.batch = x.cols();
   }
 
   void backward(const Context&, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
                 Gradient& gradient, Cache& cache) const {
     require_backward_shapes(*this, "Conv2d", x, y, dy, dx);
-    cache.begin_gradient(gradient.weight, gradient.bias);
+    require_same_batch("Conv2d", cache.batch, x.cols());
+    cache.tile.begin_gradient(gradient.weight, gradient.bias);
     for_each_tile(x.cols(), [&](Index begin, Index count) {
-      cache.backward(weight, options_.bias, begin, x.middleCols(begin, count),
-                     dy.middleCols(begin, count),
-                     wanted(dx) ? Out<S>(dx.middleCols(begin, count)) : not_wanted<S>());
+      cache.tile.backward(weight, options_.bias, begin, x.middleCols(begin, count),
+                          dy.middleCols(begin, count),
+                          wanted(dx) ? Out<S>(dx.middleCols(begin, count)) : not_wanted<S>());
     });
-    cache.end_gradient(gradient.weight, gradient.bias);
+    cache.tile.end_gradient(gradient.weight, gradient.bias);
   }
 
   double regularization(const Context&, const Cache&) const { return 0; }
@@ -136,7 +141,7 @@ class Conv2d {
   /// tile(first column, number of columns) for as many columns at a time as fit the lanes.
   template <class Tile>
   static void for_each_tile(Index columns, const Tile& tile) {
-    constexpr Index examples = Cache::examples;
+    constexpr Index examples = kernel::ConvTile<S>::examples;
     for (Index begin = 0; begin < columns; begin += examples) {
       tile(begin, std::min(examples, columns - begin));
     }

@@ -98,7 +98,8 @@ namespace detail {
 /// One digit of the recurrence of reachable_mass.
 template <class E>
 E mass_step(bool digit, const SmoothStep<E>& bit, const E& mass) {
-  return digit ? bit.complement() + bit.value() * mass : bit.complement() * mass;
+  if (!digit) return bit.complement() * mass;
+  return kernel::rounded(bit.complement()) + kernel::rounded(E(bit.value() * mass));
 }
 constexpr bool digit_of(Index n, int j) { return (n >> j & 1) != 0; }
 
@@ -129,10 +130,10 @@ void reachable_mass_gradient(Index n, const SmoothStep<E>* bits, int m, E scale,
   for (int j = m - 1; j >= 0; --j) {
     const E& f = before[static_cast<std::size_t>(j)];
     if (detail::digit_of(n, j)) {
-      ds[j] += scale * (f - S(1));
+      ds[j] += kernel::rounded(E(scale * (f - S(1))));
       scale *= bits[j].value();
     } else {
-      ds[j] -= scale * f;
+      ds[j] -= kernel::rounded(E(scale * f));
       scale *= bits[j].complement();
     }
   }

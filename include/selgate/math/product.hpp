@@ -13,7 +13,8 @@ namespace selgate {
 /// features x batch. float and double go to Eigen (or to whatever BLAS the user gave Eigen); up to
 /// kernel::max_skinny outputs, for a single example, and wherever a fixed order is asked for, they
 /// go to a kernel that adds in one order per example, so that an example's logits do not depend on
-/// the batch around it. Every other scalar (dual numbers, counting scalars, long double) takes the
+/// the batch around it. A derivative dy that is mostly 0 costs its other entries alone, but for
+/// a fixed order. Every other scalar (dual numbers, counting scalars, long double) takes the
 /// plain loops below.
 
 /// In which order a product may add: `fixed` means the same for an example in any batch.
@@ -40,7 +41,7 @@ void add_blocked_product(const In<S>& a, const In<S>& b, Out<S> c) {
                                                                    a.data(), a.outerStride(),
                                                                    b.data(), b.outerStride(),
                                                                    c.data(), 1, c.outerStride(),
-                                                                   S(1), blocking);
+                                                                   S(1), blocking, nullptr);
 }
 
 template <class S>

@@ -18,7 +18,8 @@ void transpose(const In<S>& x, Out<S> y) {
     typename L::Element tile[rows];
     for (Index i = 0; i < x.rows(); i += rows) {
       for (Index b = 0; b < x.cols(); b += L::count) {
-        const Index num_rows = std::min(rows, x.rows() - i), count = std::min(L::count, x.cols() - b);
+        const Index num_rows = std::min(rows, x.rows() - i),
+                    count = std::min(L::count, x.cols() - b);
         kernel::gather<S>(x.block(i, b, num_rows, count), tile);
         for (Index r = 0; r < num_rows; ++r) {
           S* to = y.col(i + r).data() + b;

@@ -83,7 +83,6 @@ class DenseBank {
   /// outside its range or not of ReLU units that are outputs.
   DenseBank(const DenseBankOptions& options, Rng& rng)
       : options_(options),
-        units(options.out_features * options.units_per_output),
         mask_("dense bank: dropout", options.dropout, options.dropout == 0 ? 0 : rng.bits64()) {
     require(options.in_features >= 1, "dense bank: in_features", ">= 1", options.in_features);
     require(options.out_features >= 1, "dense bank: out_features", ">= 1", options.out_features);
@@ -92,6 +91,7 @@ class DenseBank {
             options.units_per_output);
     require_countable("dense bank: units of an expert", options.out_features,
                       options.units_per_output);
+    units = options.out_features * options.units_per_output;
     require_countable("dense bank: units of all experts", options.num_experts, units);
     require_countable("dense bank: weight", options.in_features, options.num_experts * units);
     require(options.dropout == 0 || options.activation == Activation::relu, "dense bank: dropout",

@@ -14,7 +14,8 @@ namespace selgate {
 ///   forward   sets the blocks of the active experts (out_features x num_columns each, laid out by
 ///             the caller) from the examples they see.
 ///   backward  ADDS to dx and gradient; overwrites doutputs, its scratch.
-///   visit     one child a expert, numbered, so that a file has "experts.3.weight".
+///   visit     one child an expert, numbered, so that a file has "experts.3.weight"; a walk without
+///             names may see a stack as one leaf.
 template <class B>
 concept ExpertBank =
     Module<B> && requires(const B& bank, const Context& context, const Dispatch& dispatch,

@@ -30,8 +30,8 @@ struct Labels {
 
 /// Value of the objective and what it is made of.
 struct Objective {
-  double total = 0;           // sum over tasks of weight * loss, + regularization
-  std::vector<double> losses; // per task, not weighted
+  double total = 0;            // sum over tasks of weight * loss, + regularization
+  std::vector<double> losses;  // per task, not weighted
   double regularization = 0;
 };
 
@@ -63,11 +63,11 @@ class MultiTask {
     Matrix<S> predictions, dpredictions;
     Matrix<S> labels, mask;  // max_batch x T
     Index batch = -1;        // of the last forward
-    Objective objective;  // of the last backward or evaluate
+    Objective objective;     // of the last backward or evaluate
   };
 
-  /// Throws shape_error unless there is one fitting tower (or no tower at all), loss and weight a task;
-  /// config_error for a task weight that is negative or not finite, or if none is positive.
+  /// Throws shape_error unless there is one fitting tower (or no tower at all), loss and weight a
+  /// task; config_error for a task weight that is negative or not finite, or if none is positive.
   MultiTask(Body task_body, std::vector<Tower> task_towers, std::vector<Loss<S>> losses,
             std::vector<double> task_weights)
       : body(std::move(task_body)),
@@ -157,8 +157,8 @@ class MultiTask {
 
   /// Adds the derivative of the objective to gradient, and to dx unless not_wanted. Returns the
   /// objective. Throws state_error unless the last forward had as many columns.
-  const Objective& backward(const Context& context, const In<S>& x, const Labels<S>& labels, Out<S> dx,
-                            Gradient& gradient, Cache& cache) const {
+  const Objective& backward(const Context& context, const In<S>& x, const Labels<S>& labels,
+                            Out<S> dx, Gradient& gradient, Cache& cache) const {
     require_same_batch("multi-task model", cache.batch, x.cols());
     objective(context, labels, cache, true);
     auto dy = cache.dy.leftCols(x.cols());
@@ -179,7 +179,8 @@ class MultiTask {
     return cache.objective;
   }
 
-  /// What ran in the last forward, and what its backward runs (losses and regularizers not counted).
+  /// What ran in the last forward, and what its backward runs (losses and regularizers not
+  /// counted).
   [[nodiscard]] Flops flops(const Cache& cache) const {
     Flops sum = body.flops(cache.batch, cache.body);
     for (std::size_t t = 0; t < towers.size(); ++t) {
@@ -241,7 +242,8 @@ class MultiTask {
     }
   }
   static void require_forward(const Cache& cache) {
-    if (cache.batch < 0) throw state_error("multi-task model: expected a forward before this, got none");
+    if (cache.batch < 0)
+      throw state_error("multi-task model: expected a forward before this, got none");
   }
 
   const Objective& objective(const Context& context, const Labels<S>& labels, Cache& cache,
@@ -260,7 +262,8 @@ class MultiTask {
     Objective& result = cache.objective;
     result.regularization = static_cast<double>(body.regularization(context, cache.body));
     for (std::size_t t = 0; t < towers.size(); ++t) {
-      result.regularization += static_cast<double>(towers[t].regularization(context, cache.towers[t]));
+      result.regularization +=
+          static_cast<double>(towers[t].regularization(context, cache.towers[t]));
     }
     result.total = result.regularization;
     for (Index t = 0; t < num_tasks(); ++t) {
@@ -270,10 +273,10 @@ class MultiTask {
       };
       auto dprediction = of_task(cache, cache.dpredictions, t, batch);
       if (with_gradient) std::fill_n(dprediction.data(), dprediction.size(), S(0));
-      result.losses[at] = static_cast<double>(selgate::evaluate<S>(
-          losses_[at], prediction(cache, t), row(cache.labels),
-          masked ? row(cache.mask) : all_labelled<S>(), task_weights_[at],
-          with_gradient ? Out<S>(dprediction) : not_wanted<S>()));
+      result.losses[at] = static_cast<double>(
+          selgate::evaluate<S>(losses_[at], prediction(cache, t), row(cache.labels),
+                               masked ? row(cache.mask) : all_labelled<S>(), task_weights_[at],
+                               with_gradient ? Out<S>(dprediction) : not_wanted<S>()));
       result.total += task_weights_[at] * result.losses[at];
     }
     return result;

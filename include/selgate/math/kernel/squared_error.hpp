@@ -9,7 +9,8 @@ namespace selgate::kernel {
 template <class S>
 double squared_error(const S* z, const S* y, Index size) {
   constexpr int lanes = lane_count<double>;
-  using Stored [[gnu::vector_size(lanes * sizeof(S)), gnu::aligned(alignof(S)), gnu::may_alias]] = S;
+  using Stored [[gnu::vector_size(lanes * sizeof(S)), gnu::aligned(alignof(S)), gnu::may_alias]] =
+      S;
   auto wide = [](const S* from) {
     return __builtin_convertvector(*reinterpret_cast<const Stored*>(from), Pack<double>);
   };

@@ -10,7 +10,8 @@ namespace selgate::kernel {
 
 /// Dense units whose outputs are added up s at a time, examples in the lanes:
 ///
-///   h(r, b) = bias(r) + sum over k of w(k, r) x(k, b),    y(j, b) = sum over i < s of a(h(j s + i, b))
+///   h(r, b) = bias(r) + sum over k of w(k, r) x(k, b),    y(j, b) = sum over i < s of a(h(j s + i,
+///   b))
 ///
 /// with a = activation. No unit is ever stored: backward computes it again.
 template <class S>
@@ -36,7 +37,7 @@ struct UnitSums {
         const Index rows = std::min(max_rows, y.rows() - first);
         for (Index j = 0; j < rows; ++j) {
           Element sum[packs] = {};
-          for_units(first + j, b, [&](const Element (&h)[packs]) {
+          for_units(first + j, b, [&](const Element(&h)[packs]) {
 #pragma GCC unroll 4
             for (int i = 0; i < packs; ++i) sum[i] += activated(h[i]);
           });
@@ -60,7 +61,7 @@ struct UnitSums {
         Element dy_j[packs];
 #pragma GCC unroll 4
         for (int i = 0; i < packs; ++i) dy_j[i] = dy_tile[i * max_rows + j % max_rows];
-        for_units(j, b, [&](const Element (&h)[packs]) {
+        for_units(j, b, [&](const Element(&h)[packs]) {
 #pragma GCC unroll 4
           for (int i = 0; i < packs; ++i) tile[i * max_rows + rows] = slope_times(h[i], dy_j[i]);
           if (++rows < max_rows) return;
