@@ -9,17 +9,21 @@ namespace selgate {
 enum class Activation { identity, relu };
 
 namespace detail {
+/// value where y, or a lane of it, is positive or NaN, else +0.
+template <class E>
+E where_positive(const E& y, const E& value) {
+  return y <= kernel::scalar_of<E>(0) ? E{} : value;
+}
 /// to(i) = from(i) where y(i) is positive or NaN, else +0; to may be y or from. In packs: g++ -O2
 /// leaves a branch for each entry, and half the time of a training step goes to wrong guesses.
 template <class S>
 void select_positive(const S* y, const S* from, Index size, S* to) {
   using L = kernel::Lanes<S>;
-  auto select = [](auto at, auto value) { return at <= S(0) ? decltype(value){} : value; };
   Index i = 0;
   for (; i + L::count <= size; i += L::count) {
-    L::store(select(L::load(y + i), L::load(from + i)), to + i);
+    L::store(where_positive(L::load(y + i), L::load(from + i)), to + i);
   }
-  for (; i < size; ++i) to[i] = select(y[i], from[i]);
+  for (; i < size; ++i) to[i] = where_positive(y[i], from[i]);
 }
 }  // namespace detail
 

@@ -102,7 +102,7 @@ struct ManySmallExperts {
   void combine(Index b, Out<S> y) const {
     Element f[packs * max_rows], y_tile[packs * max_task_rows];
     const Index rows = outputs.stacked_rows();
-    gather(outputs.stacked(b, y.cols()), f);
+    kernel::gather_packs<S, packs>(outputs.stacked(b, y.cols()), rows, f);
     for_task_blocks([&](Index first, Index count) {
       const Index y_rows = count * units;
       for (Index t = 0; t < count; ++t) {
@@ -117,7 +117,7 @@ struct ManySmallExperts {
           for (int i = 0; i < packs; ++i) y_tile[i * y_rows + t * units + r] = sum[i];
         }
       }
-      scatter(y_tile, y.middleRows(first * units, y_rows));
+      kernel::scatter_packs<S>(y_tile, y_rows, y.middleRows(first * units, y_rows));
     });
   }
 
@@ -125,11 +125,11 @@ struct ManySmallExperts {
   void backward(Index b, const In<S>& dy, ExpertBlocks<S>& doutputs, S* dweights) const {
     Element f[packs * max_rows], df[packs * max_rows], dy_tile[packs * max_task_rows];
     const Index rows = outputs.stacked_rows();
-    gather(outputs.stacked(b, dy.cols()), f);
+    kernel::gather_packs<S, packs>(outputs.stacked(b, dy.cols()), rows, f);
     std::fill_n(df, packs * rows, Element{});
     for_task_blocks([&](Index first, Index count) {
       const Index dy_rows = count * units;
-      gather(dy.middleRows(first * units, dy_rows), dy_tile);
+      kernel::gather_packs<S, packs>(dy.middleRows(first * units, dy_rows), dy_rows, dy_tile);
       for (Index t = 0; t < count; ++t) {
         const auto column = terms.column(first + t);
         for (Index r = 0; r < units; ++r) {
@@ -146,7 +146,7 @@ struct ManySmallExperts {
         }
       }
     });
-    scatter(df, doutputs.stacked(b, dy.cols()));
+    kernel::scatter_packs<S>(df, rows, doutputs.stacked(b, dy.cols()));
   }
 
  private:
@@ -174,20 +174,6 @@ struct ManySmallExperts {
     for (; j < N; ++j) sums[j] = Element{};
     kernel::sum_lanes<S>(sums, totals);
     for (j = 0; j < column.size(); ++j) dweights[j] += totals[j];
-  }
-  /// Pack i of row r is tile[i * rows + r].
-  static void gather(const In<S>& x, Element* tile) {
-    for (Index i = 0; i < packs; ++i) {
-      const Index first = std::min(i * L::count, x.cols());
-      kernel::gather<S>(x.middleCols(first, std::min(L::count, x.cols() - first)),
-                        tile + i * x.rows());
-    }
-  }
-  static void scatter(const Element* tile, Out<S> y) {
-    for (Index i = 0; i * L::count < y.cols(); ++i) {
-      kernel::scatter<S>(tile + i * y.rows(),
-                         y.middleCols(i * L::count, std::min(L::count, y.cols() - i * L::count)));
-    }
   }
 };
 

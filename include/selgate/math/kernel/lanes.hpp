@@ -270,4 +270,22 @@ void scatter(const typename Lanes<S>::Element* from, Out<S> y) {
   }
 }
 
+/// gather and scatter of up to P packs of columns: pack i of row r is at [i * stride + r]. Of packs
+/// for which x has no column, all lanes are 0.
+template <class S, int P>
+void gather_packs(const In<S>& x, Index stride, typename Lanes<S>::Element* to) {
+  constexpr Index count = Lanes<S>::count;
+  for (Index i = 0; i < P; ++i) {
+    const Index first = std::min(i * count, x.cols());
+    gather<S>(x.middleCols(first, std::min(count, x.cols() - first)), to + i * stride);
+  }
+}
+template <class S>
+void scatter_packs(const typename Lanes<S>::Element* from, Index stride, Out<S> y) {
+  constexpr Index count = Lanes<S>::count;
+  for (Index first = 0; first < y.cols(); first += count, from += stride) {
+    scatter<S>(from, y.middleCols(first, std::min(count, y.cols() - first)));
+  }
+}
+
 }  // namespace selgate::kernel

@@ -10,8 +10,8 @@ namespace selgate::kernel {
 
 /// Dense units whose outputs are added up s at a time, examples in the lanes:
 ///
-///   h(r, b) = bias(r) + sum over k of w(k, r) x(k, b),    y(j, b) = sum over i < s of a(h(j s + i,
-///   b))
+///   h(r, b) = bias(r) + sum over k of w(k, r) x(k, b),
+///   y(j, b) = sum over i < s of a(h(j s + i, b))
 ///
 /// with a = activation. No unit is ever stored: backward computes it again.
 template <class S>
@@ -56,7 +56,9 @@ struct UnitSums {
       Index first = 0, rows = 0;  // of dh, in the tile
       for (Index j = 0; j < dy.rows(); ++j) {
         if (j % max_rows == 0) {
-          gather_tile(dy.middleRows(j, std::min(max_rows, dy.rows() - j)), b, dy_tile);
+          gather_packs<S, packs>(dy.block(j, b, std::min(max_rows, dy.rows() - j),
+                                          std::min(examples, dy.cols() - b)),
+                                 max_rows, dy_tile);
         }
         Element dy_j[packs];
 #pragma GCC unroll 4
@@ -113,23 +115,15 @@ struct UnitSums {
 
   [[nodiscard]] Element activated(const Element& h) const {
     if (activation == Activation::identity) return h;
-    return h <= S(0) ? Element{} : h;
+    return selgate::detail::where_positive(h, h);
   }
   [[nodiscard]] Element slope_times(const Element& h, const Element& dy) const {
     if (activation == Activation::identity) return dy;
-    return h <= S(0) ? Element{} : dy;
+    return selgate::detail::where_positive(h, dy);
   }
 
-  static void gather_tile(const In<S>& y, Index b, Element* tile) {
-    for (Index i = 0; i < packs; ++i) {
-      const Index at = std::min(b + i * L::count, y.cols());
-      gather<S>(y.middleCols(at, std::min(L::count, y.cols() - at)), tile + i * max_rows);
-    }
-  }
   static void scatter_tile(const Element* tile, Out<S> y, Index b) {
-    for (Index i = 0; i < packs && b < y.cols(); ++i, b += L::count) {
-      scatter<S>(tile + i * max_rows, y.middleCols(b, std::min(L::count, y.cols() - b)));
-    }
+    scatter_packs<S>(tile, max_rows, y.middleCols(b, std::min(examples, y.cols() - b)));
   }
 };
 
