@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace selgate::benchmarks {
+namespace selgate::benchmarks::by_hand {
 namespace {
 
 constexpr Index batch = 128, features = 128, experts = 8, units = 256, tasks = 2;
@@ -183,7 +183,7 @@ class ByHand {
 
 }  // namespace
 
-void add_by_hand_cases() {
+void add_cases() {
   add_case(CaseName("movielens_by_hand").with("B", batch), [] {
     Rng rng(2);
     Matrix<float> x(features, batch);
@@ -192,4 +192,4 @@ void add_by_hand_cases() {
   });
 }
 
-}  // namespace selgate::benchmarks
+}  // namespace selgate::benchmarks::by_hand

@@ -68,13 +68,29 @@ void add_case(const CaseName& name, const Make& make) {
 }
 
 /// Each registers the cases of one source file.
-void add_gate_cases();
-void add_sparse_gate_cases();
-void add_layer_cases();
-void add_movielens_cases();
-void add_movielens_gemm_cases();
-void add_by_hand_cases();
-void add_synthetic_cases();
-void add_fashion_cases();
+namespace gates {
+void add_cases();
+}
+namespace sparse_gates {
+void add_cases();
+}
+namespace layer {
+void add_cases();
+}
+namespace movielens {
+void add_cases();
+}
+namespace movielens_gemm {
+void add_cases();
+}
+namespace by_hand {
+void add_cases();
+}
+namespace synthetic {
+void add_cases();
+}
+namespace fashion {
+void add_cases();
+}
 
 }  // namespace selgate::benchmarks

@@ -12,7 +12,7 @@
 #include <selgate/mixture/multi_gate.hpp>
 #include <selgate/optim/adam.hpp>
 
-namespace selgate::benchmarks {
+namespace selgate::benchmarks::fashion {
 namespace {
 
 constexpr Index side = 36, features = side * side, num_experts = 8, num_tasks = 2, num_classes = 10,
@@ -77,7 +77,7 @@ void add_gate(bool converged = false, int threads = 1) {
 
 }  // namespace
 
-void add_fashion_cases() {
+void add_cases() {
   add_gate<Dense<float>, SoftmaxHead<float>>();
   add_gate<Dense<float>, TopKHead<float>>();
   add_gate<Dense<float>, DSelectKHead<float>>();
@@ -86,4 +86,4 @@ void add_fashion_cases() {
   add_gate<StaticMap<float>, DSelectKHead<float>>(false, 2);
 }
 
-}  // namespace selgate::benchmarks
+}  // namespace selgate::benchmarks::fashion

@@ -4,7 +4,7 @@
 #include "gate_kind.hpp"
 #include "gate_work.hpp"
 
-namespace selgate::benchmarks {
+namespace selgate::benchmarks::gates {
 namespace {
 
 struct Size {
@@ -35,7 +35,7 @@ void add_gates(const Size& size) {
 
 }  // namespace
 
-void add_gate_cases() {
+void add_cases() {
   std::vector<Size> sizes;
   for (const Index n : {8, 64, 1024}) {
     for (const Index batch : {1, 256, 1024}) sizes.push_back({n, 2, 128, batch});
@@ -58,4 +58,4 @@ void add_gate_cases() {
   add_gates<DSelectKHead<float>>({100, 2, 128, 256});  // spare codes, so the penalty as well
 }
 
-}  // namespace selgate::benchmarks
+}  // namespace selgate::benchmarks::gates

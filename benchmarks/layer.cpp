@@ -9,7 +9,7 @@
 #include <selgate/mixture/dense_bank.hpp>
 #include <selgate/mixture/multi_gate.hpp>
 
-namespace selgate::benchmarks {
+namespace selgate::benchmarks::layer {
 namespace {
 
 struct Size {
@@ -59,7 +59,7 @@ class LayerWork {
 
 }  // namespace
 
-void add_layer_cases() {
+void add_cases() {
   constexpr Size sizes[] = {{8, 2, 128, 256, 128},
                             {8, 2, 128, 256, 1024},
                             {32, 2, 256, 256, 1024},
@@ -84,4 +84,4 @@ void add_layer_cases() {
   }
 }
 
-}  // namespace selgate::benchmarks
+}  // namespace selgate::benchmarks::layer

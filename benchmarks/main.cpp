@@ -41,14 +41,14 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
 
   using namespace selgate::benchmarks;
-  add_gate_cases();
-  add_sparse_gate_cases();
-  add_layer_cases();
-  add_movielens_cases();
-  add_movielens_gemm_cases();
-  add_by_hand_cases();
-  add_synthetic_cases();
-  add_fashion_cases();
+  gates::add_cases();
+  sparse_gates::add_cases();
+  layer::add_cases();
+  movielens::add_cases();
+  movielens_gemm::add_cases();
+  by_hand::add_cases();
+  synthetic::add_cases();
+  fashion::add_cases();
 
   JsonLines reporter;
   const auto ran = json_lines ? benchmark::RunSpecifiedBenchmarks(&reporter)

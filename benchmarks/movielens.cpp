@@ -12,7 +12,7 @@
 #include <selgate/mixture/multi_gate.hpp>
 #include <selgate/optim/adagrad.hpp>
 
-namespace selgate::benchmarks {
+namespace selgate::benchmarks::movielens {
 namespace {
 
 constexpr Index features = 128, num_experts = 8, units = 256, num_tasks = 2, train_batch = 128;
@@ -109,7 +109,7 @@ void add_gate() {
 
 }  // namespace
 
-void add_movielens_cases() {
+void add_cases() {
   add_gate<Dense<float>, SoftmaxHead<float>>();
   add_gate<Dense<float>, TopKHead<float>>();
   add_gate<Dense<float>, DSelectKHead<float>>();
@@ -118,4 +118,4 @@ void add_movielens_cases() {
   add_gate<StaticMap<float>, DSelectKHead<float>>();
 }
 
-}  // namespace selgate::benchmarks
+}  // namespace selgate::benchmarks::movielens

@@ -7,7 +7,7 @@
 #include <selgate/core/random.hpp>
 #include <selgate/core/types.hpp>
 
-namespace selgate::benchmarks {
+namespace selgate::benchmarks::movielens_gemm {
 namespace {
 
 /// The three products of a linear layer in training, y = W'x, dW = x dy' and dx = W dy.
@@ -65,11 +65,11 @@ class StepProducts {
 
 }  // namespace
 
-void add_movielens_gemm_cases() {
+void add_cases() {
   for (const Index experts : {8, 4, 2}) {
     add_case(CaseName("movielens_gemm").with("B", 128).with("experts", experts),
              [=] { return StepProducts(experts); });
   }
 }
 
-}  // namespace selgate::benchmarks
+}  // namespace selgate::benchmarks::movielens_gemm

@@ -8,7 +8,7 @@
 #include <array>
 #include <cmath>
 
-namespace selgate::benchmarks {
+namespace selgate::benchmarks::sparse_gates {
 namespace {
 
 constexpr Index num_features = 128, num_selectors = 2, batch_size = 256;
@@ -64,7 +64,7 @@ class RegularizerWork {
 
 }  // namespace
 
-void add_sparse_gate_cases() {
+void add_cases() {
   for (const int bits : {6, 10, 14, 17, 20}) {
     for (const Index f : {0, 2}) {
       for (const Passes passes : {Passes::forward, Passes::forward_backward}) {
@@ -88,4 +88,4 @@ void add_sparse_gate_cases() {
   }
 }
 
-}  // namespace selgate::benchmarks
+}  // namespace selgate::benchmarks::sparse_gates

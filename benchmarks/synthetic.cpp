@@ -10,7 +10,7 @@
 #include <selgate/mixture/multi_gate.hpp>
 #include <selgate/optim/adam.hpp>
 
-namespace selgate::benchmarks {
+namespace selgate::benchmarks::synthetic {
 namespace {
 
 constexpr Index features = 10, units = 4, k = 4, batch = 256;
@@ -55,7 +55,7 @@ void add_gate(Index num_tasks) {
 
 }  // namespace
 
-void add_synthetic_cases() {
+void add_cases() {
   for (const Index num_tasks : {16, 128}) {
     add_gate<SoftmaxHead<float>>(num_tasks);
     add_gate<TopKHead<float>>(num_tasks);
@@ -65,4 +65,4 @@ void add_synthetic_cases() {
   }
 }
 
-}  // namespace selgate::benchmarks
+}  // namespace selgate::benchmarks::synthetic

@@ -5,12 +5,14 @@
 
 #include "catch.hpp"
 #include "head_pass.hpp"
+#include "vector.hpp"
 
 #include <limits>
 
 using namespace selgate;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::WithinAbs;
+using selgate::test::vector;
 
 namespace {
 
@@ -23,10 +25,6 @@ Vector<S> convex(Index n, Index support, Rng& rng) {
     w[order[i]] = static_cast<S>(rng.uniform(0.05, 1));
   }
   return w / w.sum();
-}
-template <class S>
-Vector<S> vector(std::initializer_list<S> values) {
-  return column<S>(values);
 }
 
 }  // namespace

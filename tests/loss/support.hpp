@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "row.hpp"
+
 #include <selgate/core/random.hpp>
 #include <selgate/loss/reduction.hpp>
 #include <selgate/testing/dual.hpp>
 
-#include <limits>
-
 namespace selgate_test {
 
 using namespace selgate;
-
-template <class S>
-using RowVector = Eigen::Matrix<S, 1, Eigen::Dynamic>;
-
-template <class S>
-inline constexpr S not_a_number = std::numeric_limits<S>::quiet_NaN();
 
 /// weight * d(value) / d(prediction), one entry after another, by dual numbers.
 template <template <class> class L>

@@ -6,6 +6,7 @@
 
 #include "catch.hpp"
 #include "limits.hpp"
+#include "vector.hpp"
 
 #include <cmath>
 #include <limits>
@@ -13,6 +14,7 @@
 using namespace selgate;
 using selgate::test::eps;
 using selgate::test::infinity;
+using selgate::test::vector;
 
 namespace {
 
@@ -26,10 +28,6 @@ Vector<S> softmax_of(const Vector<S>& z, S temperature = S(1)) {
   Vector<S> p;
   CHECK(try_softmax(z, p, temperature));
   return p;
-}
-template <class S>
-Vector<S> vector(std::initializer_list<S> values) {
-  return Eigen::Map<const Vector<S>>(values.begin(), static_cast<Index>(values.size()));
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <selgate/metric/auc.hpp>
 
 #include "catch.hpp"
-#include "support.hpp"
+#include "row.hpp"
 
 #include <selgate/core/random.hpp>
 

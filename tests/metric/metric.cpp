@@ -2,7 +2,7 @@
 #include <selgate/metric/metric.hpp>
 
 #include "catch.hpp"
-#include "support.hpp"
+#include "row.hpp"
 
 #include <selgate/core/random.hpp>
 #include <selgate/metric/accuracy.hpp>

@@ -2,7 +2,7 @@
 #include <selgate/metric/rmse.hpp>
 
 #include "catch.hpp"
-#include "support.hpp"
+#include "row.hpp"
 
 using namespace selgate;
 using namespace selgate_test;

@@ -110,8 +110,8 @@ void selector_entropy_gradient(Entropy kind, Index n, const SmoothStep<E>* bits,
   if constexpr (kernel::Lanes<E>::count > 1) {
     // A scalar's sums of products might be fused into other bits than a pack's.
     using Pack = typename kernel::Lanes<E>::Element;
-    PerBit<SmoothStep<Pack>> pack_bits;
-    PerBit<Pack> pack_ds;
+    PerBit<SmoothStep<Pack>> pack_bits{};
+    PerBit<Pack> pack_ds{};
     for (int j = 0; j < m; ++j) {
       const auto i = static_cast<std::size_t>(j);
       pack_bits[i] = {kernel::broadcast<Pack>(bits[j].v), kernel::broadcast<Pack>(bits[j].w)};
