@@ -84,10 +84,11 @@ TEMPLATE_TEST_CASE("combine: equals its definition, forward and backward", "", f
 
   Matrix<S> y = Matrix<S>::Constant(num_tasks * units, batch, std::numeric_limits<S>::quiet_NaN());
   Terms<S> terms = example.terms();
-  combine<S>(context, terms, example.outputs, y);
+  combine<S>(context, terms, example.outputs, rows_of_tasks(y, units));
   GateOutput<S> dweights = example.weights;
   dweights.zero_like(example.weights);
-  combine_backward<S>(context, terms, example.outputs, dy, example.doutputs, dweights);
+  combine_backward<S>(context, terms, example.outputs, rows_of_tasks(dy, units), example.doutputs,
+                      dweights);
 
   Matrix<S> expected_y = Matrix<S>::Zero(num_tasks * units, batch);
   Matrix<S> expected_dw = Matrix<S>::Zero(num_experts, example.weights.num_columns());
@@ -137,46 +138,12 @@ TEST_CASE("combine: a task does not see the experts of another") {
   Matrix<double> y(2, 1);
   Terms<double> terms;
   terms.build({weights, 2, false}, dispatch);
-  combine<double>({}, terms, outputs, y);
+  combine<double>({}, terms, outputs, rows_of_tasks(y, 1));
   CHECK((std::isnan(y(0, 0)) && y(1, 0) == 3));
   GateOutput<double> dweights = weights;
   dweights.zero_like(weights);
-  combine_backward<double>({}, terms, outputs, Matrix<double>::Ones(2, 1), doutputs, dweights);
+  const Matrix<double> dy = Matrix<double>::Ones(2, 1);
+  combine_backward<double>({}, terms, outputs, rows_of_tasks(dy, 1), doutputs, dweights);
   CHECK(dweights.dense()(1, 1) == 3);
   CHECK((dweights.dense()(0, 1) == 0 && dweights.dense()(1, 0) == 0));
-}
-
-TEMPLATE_TEST_CASE("combine: static gates over many small experts are a product", "", float, double) {
-  using S = TestType;
-  const Index experts = 37, gates = 19, batch = GENERATE(1, 64, 101);
-  const double density = GENERATE(1.0, 0.5, 0.1);
-  Rng rng(1);
-  GateOutput<S> weights(Storage::dense, experts, gates);
-  weights.begin(gates);
-  weights.dense() = uniform<S>(experts, gates, rng, 0.5, 1);
-  for (S& w : weights.dense().reshaped()) {
-    if (rng.uniform(0, 1) > density) w = S(0);
-  }
-  for (Index t = 0; t < experts; ++t) weights.dense()(t, t % gates) = S(1);  // all are active
-  Dispatch dispatch(experts);
-  dispatch.build(weights, gates, batch, true);
-  ExpertBlocks<S> outputs, doutputs;
-  outputs.layout(dispatch, 1);
-  doutputs.layout(dispatch, 1);
-  const Matrix<S> f = uniform<S>(experts, batch, rng), dy = uniform<S>(gates, batch, rng);
-  outputs.stacked(0, batch) = f;
-  Terms<S> terms;
-  terms.build({weights, gates, true}, dispatch);
-  Matrix<S> y(gates, batch);
-  combine<S>({}, terms, outputs, y);
-  GateOutput<S> dweights = weights;
-  dweights.zero_like(weights);
-  combine_backward<S>({}, terms, outputs, dy, doutputs, dweights);
-
-  const S tolerance = S(200) * std::numeric_limits<S>::epsilon();
-  const Matrix<S> w = weights.dense();
-  CHECK(y.isApprox(w.transpose() * f, tolerance));
-  CHECK(doutputs.stacked(0, batch).isApprox(w * dy, tolerance));
-  const Matrix<S> dw = (w.array() != S(0)).select(f * dy.transpose(), S(0));
-  CHECK(dweights.to_dense().isApprox(dw, tolerance));
 }

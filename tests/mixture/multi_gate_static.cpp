@@ -112,6 +112,41 @@ TEMPLATE_TEST_CASE("static mixture: one const model serves many threads", "", fl
   for (const auto& result : results) CHECK(result == expected);
 }
 
+TEST_CASE("mixture: representations may lie a matrix a task") {
+  Rng rng(6);
+  const Index tasks = 3, units = 3, batch = 9;
+  const auto mixture = make_static<double>(8, tasks, rng);
+  const Matrix<double> x = uniform<double>(4, batch, rng),
+                       dy = uniform<double>(tasks * units, batch, rng);
+  auto cache = mixture.make_cache(batch);
+  auto gradient = mixture.make_gradient(), expected_gradient = gradient;
+  Matrix<double> expected(tasks * units, batch), dx = Matrix<double>::Zero(4, batch),
+                                                 expected_dx = dx;
+  mixture.forward({}, x, expected, cache);
+  mixture.backward({}, x, expected, dy, expected_dx, expected_gradient, cache);
+
+  Matrix<double> y(units, tasks * batch), dy_of_tasks(units, tasks * batch);
+  for (Index t = 0; t < tasks; ++t) {
+    dy_of_tasks.middleCols(t * batch, batch) = dy.middleRows(mixture.task_row(t), units);
+  }
+  const TaskVectors<double> vectors{y.data(), tasks, batch, units * batch, units};
+  mixture.forward({}, x, vectors, cache);
+  mixture.backward({}, x, {dy_of_tasks.data(), tasks, batch, units * batch, units}, dx, gradient,
+                   cache);
+  for (Index t = 0; t < tasks; ++t) {
+    CHECK(y.middleCols(t * batch, batch) == expected.middleRows(mixture.task_row(t), units));
+  }
+  CHECK(dx == expected_dx);
+  CHECK(pack<double>(gradient) == pack<double>(expected_gradient));
+  TaskVectors<double> wrong = vectors;
+  wrong.num_tasks = 2;
+  CHECK_THROWS_WITH(mixture.forward({}, x, wrong, cache), "mixture: tasks of y: expected 3, got 2");
+  wrong = vectors;
+  wrong.batch = 8;
+  CHECK_THROWS_WITH(mixture.forward({}, x, wrong, cache),
+                    "mixture: examples of y: expected 9, got 8");
+}
+
 TEST_CASE("mixture: names as in files") {
   Rng rng(4);
   std::string text;

@@ -281,3 +281,29 @@ TEST_CASE("multi-task model: tasks that share a representation need towers") {
   CHECK_THROWS_WITH((MultiTask(make_bottom(2, rng), std::vector<Loss<double>>(2), {1, 1})),
                     "multi-task model: towers: expected 2, got 0");
 }
+
+TEST_CASE("multi-task model: one task without towers, of any body") {
+  Rng rng(10);
+  const MultiTask model(make_bottom(1, rng), {SoftmaxCrossEntropy<double>{}}, {2});
+  Dense<double> same({.in_features = 3, .out_features = 3}, rng);
+  same.weight.setIdentity();
+  const MultiTask with_tower(model.body, std::vector(1, same), model.losses(), {2});
+  const Matrix<double> x = uniform<double>(p, batch, rng);
+  Matrix<double> values = Matrix<double>::Zero(1, batch);
+  values.rightCols(2).setOnes();
+  auto pass = [&](const auto& m) {
+    auto cache = m.make_cache(batch + 1);
+    auto gradient = m.make_gradient();
+    Matrix<double> dx = Matrix<double>::Zero(p, batch);
+    m.forward({}, x, cache);
+    m.backward({}, x, {values}, dx, gradient, cache);
+    Vector<double> all(3 * batch + dx.size());
+    all << m.prediction(cache, 0).reshaped(), dx.reshaped();
+    return std::tuple(cache.objective.total, all, pack<double>(gradient.body));
+  };
+  const auto [got_total, got, got_gradient] = pass(model);
+  const auto [expected_total, expected, expected_gradient] = pass(with_tower);
+  CHECK_THAT(got_total, WithinAbs(expected_total, 1e-15));
+  CHECK((got - expected).cwiseAbs().maxCoeff() <= 1e-14);
+  CHECK((got_gradient - expected_gradient).cwiseAbs().maxCoeff() <= 1e-14);
+}

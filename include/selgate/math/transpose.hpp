@@ -21,14 +21,7 @@ void transpose(const In<S>& x, Out<S> y) {
         const Index num_rows = std::min(rows, x.rows() - i),
                     count = std::min(L::count, x.cols() - b);
         kernel::gather<S>(x.block(i, b, num_rows, count), tile);
-        for (Index r = 0; r < num_rows; ++r) {
-          S* to = y.col(i + r).data() + b;
-          if (count == L::count) {
-            L::store(tile[r], to);
-          } else {
-            for (Index l = 0; l < count; ++l) to[l] = tile[r][l];
-          }
-        }
+        for (Index r = 0; r < num_rows; ++r) L::store(tile[r], y.col(i + r).data() + b, count);
       }
     }
   }

@@ -73,6 +73,12 @@ class MultiGateMixture {
 
   void forward(const Context& context, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "mixture", x, y);
+    forward(context, x, rows_of_tasks(y, task_features()), cache);
+  }
+  /// The same, with the representations wherever they shall lie.
+  void forward(const Context& context, const In<S>& x, const TaskVectors<S>& y,
+               Cache& cache) const {
+    require_task_shapes(x, y);
     cache.columns = -1;  // until the last expert is done
     gates.forward(context, x, cache.weights, cache.gate);
     cache.dispatch.build(cache.weights, num_tasks(), x.cols(), Gates::is_static);
@@ -86,6 +92,11 @@ class MultiGateMixture {
   void backward(const Context& context, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
                 Gradient& gradient, Cache& cache) const {
     require_backward_shapes(*this, "mixture", x, y, dy, dx);
+    backward(context, x, rows_of_tasks(dy, task_features()), dx, gradient, cache);
+  }
+  void backward(const Context& context, const In<S>& x, const TaskVectors<const S>& dy, Out<S> dx,
+                Gradient& gradient, Cache& cache) const {
+    require_task_shapes(x, dy);
     require_same_batch("mixture", cache.columns, x.cols());
     cache.doutputs.layout(cache.dispatch, task_features());
     cache.dweights.zero_like(cache.weights);
@@ -124,6 +135,13 @@ class MultiGateMixture {
   Gates gates;
 
  private:
+  template <class T>
+  void require_task_shapes(const In<S>& x, const TaskVectors<T>& y) const {
+    require_size("mixture", "rows of x (in_features)", in_features(), x.rows());
+    require_size("mixture", "tasks of y", num_tasks(), y.num_tasks);
+    require_size("mixture", "examples of y", x.cols(), y.batch);
+  }
+
   Storage storage_;
 };
 

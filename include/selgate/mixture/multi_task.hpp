@@ -5,6 +5,7 @@
 #include <selgate/layer/dense.hpp>
 #include <selgate/loss/loss.hpp>
 #include <selgate/math/transpose.hpp>
+#include <selgate/mixture/task_vectors.hpp>
 
 #include <utility>
 #include <vector>
@@ -18,6 +19,15 @@ concept TaskBody = Layer<B> && requires(const B& body, Index t) {
   { body.num_tasks() } -> std::convertible_to<Index>;
   { body.task_features() } -> std::convertible_to<Index>;
   { body.task_row(t) } -> std::convertible_to<Index>;
+};
+/// One that puts them wherever they shall lie.
+template <class B>
+concept TaskVectorsBody = TaskBody<B> &&
+    requires(const B& body, const Context& context, In<typename B::Scalar> x,
+             TaskVectors<typename B::Scalar> y, TaskVectors<const typename B::Scalar> dy,
+             Out<typename B::Scalar> dx, typename B::Gradient& gradient, typename B::Cache& cache) {
+  body.forward(context, x, y, cache);
+  body.backward(context, x, dy, dx, gradient, cache);
 };
 
 /// Labels of all tasks, T x B: a class is its number. The mask (non-zero: labelled) is T x B, or
@@ -39,7 +49,8 @@ struct Objective {
 ///
 ///   L = sum over t of task_weight_t loss_t(tower_t(y_t)) + regularization of body and towers.
 ///
-/// Without towers a task's representation is its prediction. Parameters are "experts.*", "gates.*"
+/// Without towers a task's representation is its prediction; with several tasks, that takes a
+/// TaskVectorsBody. Parameters are "experts.*", "gates.*"
 /// (or the bottom's) and "towers.t.*".
 template <TaskBody Body, Layer Tower = Dense<typename Body::Scalar>>
 class MultiTask {
@@ -57,7 +68,7 @@ class MultiTask {
   struct Cache {
     typename Body::Cache body;
     std::vector<typename Tower::Cache> towers;
-    Matrix<S> y, dy;  // representations: body.out_features x max_batch
+    Matrix<S> y, dy;  // representations, where towers read them: body.out_features x max_batch
     // A task's numbers side by side: predictions have max_batch columns for each of its outputs.
     std::vector<Index> first;  // column where a task's predictions begin
     Matrix<S> predictions, dpredictions;
@@ -75,7 +86,7 @@ class MultiTask {
         losses_(std::move(losses)),
         task_weights_(std::move(task_weights)) {
     auto tasks = static_cast<std::size_t>(num_tasks());
-    if (!towers.empty() || shares_rows()) {
+    if (!towers.empty() || (num_tasks() > 1 && !TaskVectorsBody<Body>)) {
       require_size("multi-task model: towers", tasks, towers.size());
     }
     require_size("multi-task model: losses", tasks, losses_.size());
@@ -105,8 +116,10 @@ class MultiTask {
   Cache make_cache(Index max_batch) const {
     Cache cache;
     cache.body = body.make_cache(max_batch);
-    cache.y.resize(body.out_features(), max_batch);
-    cache.dy.resize(body.out_features(), max_batch);
+    if (!towers.empty()) {
+      cache.y.resize(body.out_features(), max_batch);
+      cache.dy.resize(body.out_features(), max_batch);
+    }
     for (const Tower& tower : towers) cache.towers.push_back(tower.make_cache(max_batch));
     cache.first.push_back(0);
     for (Index t = 0; t < num_tasks(); ++t) {
@@ -129,13 +142,12 @@ class MultiTask {
 
   /// Predictions of all tasks, into the cache.
   void forward(const Context& context, const In<S>& x, Cache& cache) const {
-    require_capacity("multi-task model", cache.y.cols(), x.cols());
+    require_capacity("multi-task model", cache.labels.rows(), x.cols());
     cache.batch = -1;  // until the last tower is done
-    auto y = cache.y.leftCols(x.cols());
-    body.forward(context, x, y, cache.body);
     if (towers.empty()) {
-      copy_to_tasks(y, cache);
+      body.forward(context, x, representations(cache, cache.predictions, x.cols()), cache.body);
     } else {
+      body.forward(context, x, cache.y.leftCols(x.cols()), cache.body);
       run_blocks(context.executor, num_tasks(), [&](Index t) {
         const auto at = static_cast<std::size_t>(t);
         towers[at].forward(inner(context), representation(cache.y, t, x.cols()),
@@ -161,10 +173,8 @@ class MultiTask {
                             Out<S> dx, Gradient& gradient, Cache& cache) const {
     require_same_batch("multi-task model", cache.batch, x.cols());
     objective(context, labels, cache, true);
-    auto dy = cache.dy.leftCols(x.cols());
-    if (towers.empty()) {
-      copy_from_tasks(cache, dy);
-    } else {
+    if (!towers.empty()) {
+      auto dy = cache.dy.leftCols(x.cols());
       dy.setZero();
       run_blocks(shares_rows() ? nullptr : context.executor, num_tasks(), [&](Index t) {
         const auto at = static_cast<std::size_t>(t);
@@ -174,8 +184,15 @@ class MultiTask {
                             representation(cache.dy, t, x.cols()), gradient.towers[at],
                             cache.towers[at]);
       });
+      body.backward(context, x, cache.y.leftCols(x.cols()), dy, dx, gradient.body, cache.body);
+    } else if constexpr (TaskVectorsBody<Body>) {
+      body.backward(context, x, representations(cache, std::as_const(cache.dpredictions), x.cols()),
+                    dx, gradient.body, cache.body);
+    } else {
+      body.backward(context, x, representations(cache, cache.predictions, x.cols()),
+                    representations(cache, cache.dpredictions, x.cols()), dx, gradient.body,
+                    cache.body);
     }
-    body.backward(context, x, cache.y.leftCols(x.cols()), dy, dx, gradient.body, cache.body);
     return cache.objective;
   }
 
@@ -222,23 +239,16 @@ class MultiTask {
     return View<T>(predictions.data() + first * predictions.rows(), rows, batch,
                    Eigen::OuterStride<>(rows));
   }
-  /// Without towers: representations of one feature are transposed, others copied a task.
-  void copy_to_tasks(const In<S>& y, Cache& cache) const {
-    if (body.task_features() == 1) {
-      transpose<S>(y, cache.predictions.topRows(y.cols()));
+  /// Without towers: what the body writes, all tasks or the only one.
+  template <class M>
+  auto representations(const Cache& cache, M& predictions, Index batch) const {
+    if constexpr (TaskVectorsBody<Body>) {
+      using T = std::remove_pointer_t<decltype(predictions.data())>;
+      const Index units = body.task_features();
+      return TaskVectors<T>{predictions.data(), num_tasks(), batch, units * predictions.rows(),
+                            units};
     } else {
-      for (Index t = 0; t < num_tasks(); ++t) {
-        of_task(cache, cache.predictions, t, y.cols()) = representation(y, t, y.cols());
-      }
-    }
-  }
-  void copy_from_tasks(const Cache& cache, Out<S> dy) const {
-    if (body.task_features() == 1) {
-      transpose<S>(cache.dpredictions.topRows(dy.cols()), dy);
-    } else {
-      for (Index t = 0; t < num_tasks(); ++t) {
-        representation(dy, t, dy.cols()) = of_task(cache, cache.dpredictions, t, dy.cols());
-      }
+      return of_task(cache, predictions, 0, batch);
     }
   }
   static void require_forward(const Cache& cache) {

@@ -107,6 +107,10 @@ struct Lanes {
   static constexpr Index count = 1;
   static S load(const S* from) { return *from; }
   static void store(const S& element, S* to) { *to = element; }
+  static S load(const S* from, Index size) { return size > 0 ? *from : S(0); }
+  static void store(const S& element, S* to, Index size) {
+    if (size > 0) *to = element;
+  }
   static S sum(const S& element) { return element; }
 
   using Number = int;
@@ -122,6 +126,17 @@ struct Lanes<S> {
     return element;
   }
   static void store(const Element& element, S* to) { kernel::store<S>(element, to); }
+  /// Of so many lanes; the others are 0.
+  static Element load(const S* from, Index size) {
+    if (size == count) return load(from);
+    Element element{};
+    for (Index l = 0; l < size; ++l) element[l] = from[l];
+    return element;
+  }
+  static void store(const Element& element, S* to, Index size) {
+    if (size == count) return store(element, to);
+    for (Index l = 0; l < size; ++l) to[l] = element[l];
+  }
   /// As a tree: neighbours first, then neighbouring pairs...
   static S sum(const Element& element) {
     Element packs[] = {element};
