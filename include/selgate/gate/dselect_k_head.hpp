@@ -6,6 +6,7 @@
 #include <selgate/gate/head.hpp>
 #include <selgate/gate/selector_regularizer.hpp>
 #include <selgate/gate/selector_tiles.hpp>
+#include <selgate/math/kernel/gather.hpp>
 
 #include <algorithm>
 #include <vector>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <selgate/gate/head.hpp>
+#include <selgate/math/kernel/gather.hpp>
 #include <selgate/math/smooth_step.hpp>
 #include <selgate/math/softmax.hpp>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <selgate/core/concepts.hpp>
-#include <selgate/math/kernel/lanes.hpp>
+#include <selgate/math/kernel/gather.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -24,7 +24,7 @@ struct MaxPoolOptions {
 /// Backward: dx += dy at the first entry of the window, row by row, that is not below y, and += 0
 /// at the others, so that every window costs the same. This needs nothing beyond x and y.
 ///
-/// Examples lie in lanes (math/kernel/lanes.hpp), where a maximum costs no branch.
+/// Examples lie in lanes (math/kernel/gather.hpp), where a maximum costs no branch.
 /// Throws config_error for an option outside its range.
 template <class S>
 class MaxPool {

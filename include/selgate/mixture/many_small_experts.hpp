@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/math/kernel/lanes.hpp>
+#include <selgate/math/kernel/gather.hpp>
 #include <selgate/mixture/task_vectors.hpp>
 #include <selgate/mixture/terms.hpp>
 
 #include <algorithm>
-#include <span>
+#include <type_traits>
 
 namespace selgate::detail {
 
 /// Static gates over experts of few units: examples in the lanes, as the units would not fill one.
-/// A tile is of some packs of examples, so that a term is read once for all of them.
+/// A tile is of some packs of examples, so that a term is read once for all of them, and
+/// neighbouring tasks with the same experts read those together.
 template <class S>
 struct ManySmallExperts {
   using L = kernel::Lanes<S>;
   using Element = typename L::Element;
-  static constexpr int packs = 4;
+  static constexpr int packs = 4, tasks = kernel::pack_registers / 8;
   static constexpr Index max_rows = 256, max_task_rows = 16;  // of a tile on the stack
 
   const Terms<S>& terms;
@@ -34,29 +35,19 @@ struct ManySmallExperts {
   }
 
   void combine(Index b, Index examples, const TaskVectors<S>& y) const {
-    Element f[packs * max_rows], y_tile[packs * max_task_rows];
-    const Index rows = outputs.stacked_rows();
-    kernel::gather_packs<S, packs>(outputs.stacked(b, examples), rows, f);
+    Element f[max_rows][packs], tile[max_task_rows][packs];
+    kernel::gather_packs<S, packs>(outputs.stacked(b, examples), f);
     for_task_blocks([&](Index first, Index count) {
-      const Index y_rows = count * units;
-      for (Index t = 0; t < count; ++t) {
-        for (Index r = 0; r < units; ++r) {
-          Element sum[packs] = {};
-          for (const Term<S>& term : terms.column(first + t)) {
-            const Element* f_r = f + term.place * units + r;
-#pragma GCC unroll 4
-            for (int i = 0; i < packs; ++i) sum[i] += f_r[i * rows] * term.weight;
-          }
-#pragma GCC unroll 4
-          for (int i = 0; i < packs; ++i) y_tile[i * y_rows + t * units + r] = sum[i];
-        }
-      }
+      for_groups(first, count, [&]<int T>(std::integral_constant<int, T>, Index t) {
+        for (Index r = 0; r < units; ++r) combine_group<T>(first + t, f + r, tile + t * units + r);
+      });
       if (side_by_side(y)) {
-        for_packs(y, first, count, b, examples,
-                  [&](S* to, Index numbers, Index at) { L::store(y_tile[at], to, numbers); });
+        for_packs(y, first, count, b, examples, [&](S* to, Index numbers, Index t, Index i) {
+          L::store(tile[t][i], to, numbers);
+        });
       } else {
         for_matrices(y, first, count, b, examples, [&](const View<S>& part, Index row) {
-          kernel::scatter_packs<S>(y_tile + row, y_rows, part);
+          kernel::scatter_packs<S, packs>(tile + row, part);
         });
       }
     });
@@ -65,38 +56,28 @@ struct ManySmallExperts {
   /// dweights: one a term.
   void backward(Index b, Index examples, const TaskVectors<const S>& dy, ExpertBlocks<S>& doutputs,
                 S* dweights) const {
-    Element f[packs * max_rows], df[packs * max_rows], dy_tile[packs * max_task_rows];
-    const Index rows = outputs.stacked_rows();
-    kernel::gather_packs<S, packs>(outputs.stacked(b, examples), rows, f);
-    std::fill_n(df, packs * rows, Element{});
+    Element f[max_rows][packs], df[max_rows][packs], tile[max_task_rows][packs];
+    kernel::gather_packs<S, packs>(outputs.stacked(b, examples), f);
+    std::fill_n(df[0], packs * outputs.stacked_rows(), Element{});
     for_task_blocks([&](Index first, Index count) {
-      const Index dy_rows = count * units;
       if (side_by_side(dy)) {
-        for_packs(dy, first, count, b, examples, [&](const S* from, Index numbers, Index at) {
-          dy_tile[at] = L::load(from, numbers);
-        });
+        for_packs(dy, first, count, b, examples,
+                  [&](const S* from, Index numbers, Index t, Index i) {
+                    tile[t][i] = L::load(from, numbers);
+                  });
       } else {
         for_matrices(dy, first, count, b, examples, [&](const View<const S>& part, Index row) {
-          kernel::gather_packs<S, packs>(part, dy_rows, dy_tile + row);
+          kernel::gather_packs<S, packs>(part, tile + row);
         });
       }
-      for (Index t = 0; t < count; ++t) {
-        const auto column = terms.column(first + t);
+      for_groups(first, count, [&]<int T>(std::integral_constant<int, T>, Index t) {
+        S* dw = dweights + terms.first(first + t);
         for (Index r = 0; r < units; ++r) {
-          const Element* dy_r = dy_tile + t * units + r;
-          S* dw = dweights + terms.first(first + t);
-          std::size_t j = 0;
-          for (; j + 16 <= column.size(); j += 16) {
-            add_group<16>(column.subspan(j, 16), f + r, df + r, dy_r, dy_rows, dw + j);
-          }
-          for (; j < column.size(); j += 4) {
-            const auto rest = column.subspan(j, std::min<std::size_t>(4, column.size() - j));
-            add_group<4>(rest, f + r, df + r, dy_r, dy_rows, dw + j);
-          }
+          add_group<T>(first + t, f + r, df + r, tile + t * units + r, dw);
         }
-      }
+      });
     });
-    kernel::scatter_packs<S>(df, rows, doutputs.stacked(b, examples));
+    kernel::scatter_packs<S, packs>(df, doutputs.stacked(b, examples));
   }
 
  private:
@@ -111,14 +92,14 @@ struct ManySmallExperts {
   [[nodiscard]] bool side_by_side(const TaskVectors<T>& y) const {
     return units == 1 && y.example_stride == 1;
   }
-  /// Then: body(where a pack begins, how many numbers there are of it, its place in the tile).
+  /// Then: body(where a pack begins, how many numbers there are of it, its row and place there).
   template <class T, class Body>
   static void for_packs(const TaskVectors<T>& y, Index first, Index count, Index b, Index examples,
                         const Body& body) {
     for (Index t = 0; t < count; ++t) {
       for (Index i = 0; i < packs; ++i) {
         const Index at = std::min(i * L::count, examples);
-        body(y.at(first + t, b + at), std::min(L::count, examples - at), i * count + t);
+        body(y.at(first + t, b + at), std::min(L::count, examples - at), t, i);
       }
     }
   }
@@ -134,30 +115,101 @@ struct ManySmallExperts {
     }
   }
 
-  /// Up to N terms, whose lanes are summed together.
-  template <int N>
-  void add_group(std::span<const Term<S>> column, const Element* f, Element* df, const Element* dy,
-                 Index dy_rows, S* dweights) const {
-    const Index rows = outputs.stacked_rows();
-    Element dy_i[packs], sums[N];
-    S totals[N];
+  /// body(T, first) for groups of T tasks that have the same experts; T = tasks or 1.
+  template <class Body>
+  void for_groups(Index first, Index count, const Body& body) const {
+    for (Index t = 0; t < count;) {
+      Index same = 1;
+      while (same < tasks && t + same < count && terms.repeats(first + t + same)) ++same;
+      if (same == tasks) {
+        body(std::integral_constant<int, tasks>{}, t);
+        t += tasks;
+      } else {
+        body(std::integral_constant<int, 1>{}, t++);
+      }
+    }
+  }
+
+  using Row = Element[packs];
+  /// Of the T tasks from column c on, one unit: y = sum of f times the weights.
+  template <int T>
+  void combine_group(Index c, const Row* f, Row* y) const {
+    const auto column = terms.column(c);
+    const std::size_t size = column.size();
+    Element sum[T][packs];
 #pragma GCC unroll 4
-    for (int i = 0; i < packs; ++i) dy_i[i] = dy[i * dy_rows];
-    std::size_t j = 0;
-    for (; j < column.size(); ++j) {
-      const Index at = column[j].place * units;
-      const S weight = column[j].weight;
-      Element sum{};
+    for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 4
+      for (int i = 0; i < packs; ++i) sum[t][i] = Element{};
+    }
+    const Term<S>* term = column.data();
+    for (std::size_t j = 0; j < size; ++j, ++term) {
+      const Row& f_j = f[term->place * units];
 #pragma GCC unroll 4
       for (int i = 0; i < packs; ++i) {
-        sum += dy_i[i] * f[i * rows + at];
-        df[i * rows + at] += dy_i[i] * weight;
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) sum[t][i] += f_j[i] * term[t * size].weight;
       }
-      sums[j] = sum;
     }
-    for (; j < N; ++j) sums[j] = Element{};
+#pragma GCC unroll 4
+    for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 4
+      for (int i = 0; i < packs; ++i) y[t * units][i] = sum[t][i];
+    }
+  }
+
+  /// df += dy times the weights, and dweights += <dy, f> over the lanes.
+  template <int T>
+  void add_group(Index c, const Row* f, Row* df, const Row* dy, S* dweights) const {
+    const auto column = terms.column(c);
+    const std::size_t size = column.size();
+    Element dy_tile[T][packs];
+#pragma GCC unroll 4
+    for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 4
+      for (int i = 0; i < packs; ++i) dy_tile[t][i] = dy[t * units][i];
+    }
+    std::size_t j = 0;
+    for (; j + 16 / T <= size; j += 16 / T) {
+      add_terms<T, 16 / T>(&column[j], size, 16 / T, f, df, dy_tile, dweights + j);
+    }
+    for (; j < size; j += 4) {
+      const std::size_t count = std::min<std::size_t>(4, size - j);
+      add_terms<T, 4>(&column[j], size, count, f, df, dy_tile, dweights + j);
+    }
+  }
+  /// Up to N terms of each task, `step` apart; the sums of their lanes are added together.
+  template <int T, int N>
+  void add_terms(const Term<S>* term, std::size_t step, std::size_t count, const Row* f, Row* df,
+                 const Element (&dy)[T][packs], S* dweights) const {
+    Element sums[T * N];
+    S totals[T * N];
+    for (std::size_t j = 0; j < count; ++j, ++term) {
+      const Row& f_j = f[term->place * units];
+      Row& df_j = df[term->place * units];
+      Element sum[T];
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) sum[t] = Element{};
+#pragma GCC unroll 4
+      for (int i = 0; i < packs; ++i) {
+        Element df_i = df_j[i];
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) {
+          sum[t] += dy[t][i] * f_j[i];
+          df_i += dy[t][i] * term[t * step].weight;
+        }
+        df_j[i] = df_i;
+      }
+#pragma GCC unroll 4
+      for (int t = 0; t < T; ++t) sums[t * N + j] = sum[t];
+    }
+    for (std::size_t j = count; j < N; ++j) {
+      for (int t = 0; t < T; ++t) sums[t * N + j] = Element{};
+    }
     kernel::sum_lanes<S>(sums, totals);
-    for (j = 0; j < column.size(); ++j) dweights[j] += totals[j];
+    for (int t = 0; t < T; ++t) {
+      for (std::size_t j = 0; j < count; ++j) dweights[t * step + j] += totals[t * N + j];
+    }
   }
 };
 

@@ -48,6 +48,7 @@ class Terms {
     num_active_ = dispatch.num_active();
     terms_.clear();
     begin_.assign(1, 0);
+    repeats_.clear();
     next_.resize(static_cast<std::size_t>(num_active_));  // assign would not grow geometrically
     std::fill(next_.begin(), next_.end(), 0);
     const Index columns = dispatch.batch() == 0 ? 0 : w.weights.num_columns();
@@ -58,6 +59,7 @@ class Terms {
         terms_.push_back({place, static_cast<std::int32_t>(expert), weight});
       });
       begin_.push_back(size());
+      if (is_static()) repeats_.push_back(c > 0 && same_places(column(c - 1), column(c)));
     }
   }
 
@@ -72,6 +74,9 @@ class Terms {
     return std::span(terms_).subspan(static_cast<std::size_t>(first(c)),
                                      static_cast<std::size_t>(first(c + 1) - first(c)));
   }
+  /// Whether column c has the same places as the one before, as neighbouring tasks often do. For
+  /// static gates.
+  [[nodiscard]] bool repeats(Index c) const { return repeats_[static_cast<std::size_t>(c)]; }
   /// The column of task t of example b, whose places count from base(b).
   [[nodiscard]] Index column_of(Index t, Index b) const { return tasks_.column(t, b); }
   [[nodiscard]] Index base(Index b) const { return is_static() ? b * num_active_ : 0; }
@@ -84,6 +89,13 @@ class Terms {
   }
 
  private:
+  bool same_places(std::span<const Term<S>> a, std::span<const Term<S>> b) const {
+    if (a.size() != b.size()) return false;
+    if (static_cast<Index>(a.size()) == num_active_) return true;
+    return std::equal(a.begin(), a.end(), b.begin(), [](const Term<S>& one, const Term<S>& other) {
+      return one.place == other.place;
+    });
+  }
   Index place_of(const Dispatch& dispatch, Index rank, Index b) {
     if (is_static()) return rank;
     if (dispatch.whole()) return b * num_active_ + rank;
@@ -97,6 +109,7 @@ class Terms {
   Index num_active_ = 0;
   std::vector<Term<S>> terms_;
   std::vector<Index> begin_ = {0};
+  std::vector<bool> repeats_;  // per column
   std::vector<Index> next_;  // scratch of build: a cursor a rank
   std::vector<S> derivatives_;
 };

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <selgate/math/activation.hpp>
-#include <selgate/math/kernel/lanes.hpp>
+#include <selgate/math/kernel/gather.hpp>
 
 #include <algorithm>
 
@@ -31,7 +31,7 @@ struct UnitSums {
   static Index stride_for(Index batch) { return (batch + examples - 1) / examples * examples; }
 
   void forward(Out<S> y) const {
-    Element tile[packs * max_rows];
+    Element tile[max_rows][packs];
     for (Index b = 0; b < y.cols(); b += examples) {
       for (Index first = 0; first < y.rows(); first += max_rows) {
         const Index rows = std::min(max_rows, y.rows() - first);
@@ -42,7 +42,7 @@ struct UnitSums {
             for (int i = 0; i < packs; ++i) sum[i] += activated(h[i]);
           });
 #pragma GCC unroll 4
-          for (int i = 0; i < packs; ++i) tile[i * max_rows + j] = sum[i];
+          for (int i = 0; i < packs; ++i) tile[j][i] = sum[i];
         }
         scatter_tile(tile, y.middleRows(first, rows), b);
       }
@@ -51,21 +51,21 @@ struct UnitSums {
 
   /// dh(r, b) = a'(h(r, b)) dy(r / s, b).
   void backward(const In<S>& dy, Out<S> dh) const {
-    Element dy_tile[packs * max_rows], tile[packs * max_rows];
+    Element dy_tile[max_rows][packs], tile[max_rows][packs];
     for (Index b = 0; b < dy.cols(); b += examples) {
       Index first = 0, rows = 0;  // of dh, in the tile
       for (Index j = 0; j < dy.rows(); ++j) {
         if (j % max_rows == 0) {
-          gather_packs<S, packs>(dy.block(j, b, std::min(max_rows, dy.rows() - j),
-                                          std::min(examples, dy.cols() - b)),
-                                 max_rows, dy_tile);
+          gather_packs<S, packs>(
+              dy.block(j, b, std::min(max_rows, dy.rows() - j), std::min(examples, dy.cols() - b)),
+              dy_tile);
         }
         Element dy_j[packs];
 #pragma GCC unroll 4
-        for (int i = 0; i < packs; ++i) dy_j[i] = dy_tile[i * max_rows + j % max_rows];
+        for (int i = 0; i < packs; ++i) dy_j[i] = dy_tile[j % max_rows][i];
         for_units(j, b, [&](const Element(&h)[packs]) {
 #pragma GCC unroll 4
-          for (int i = 0; i < packs; ++i) tile[i * max_rows + rows] = slope_times(h[i], dy_j[i]);
+          for (int i = 0; i < packs; ++i) tile[rows][i] = slope_times(h[i], dy_j[i]);
           if (++rows < max_rows) return;
           scatter_tile(tile, dh.middleRows(first, rows), b);
           first += rows;
@@ -122,8 +122,8 @@ struct UnitSums {
     return selgate::detail::where_positive(h, dy);
   }
 
-  static void scatter_tile(const Element* tile, Out<S> y, Index b) {
-    scatter_packs<S>(tile, max_rows, y.middleCols(b, std::min(examples, y.cols() - b)));
+  static void scatter_tile(const Element (*tile)[packs], Out<S> y, Index b) {
+    scatter_packs<S, packs>(tile, y.middleCols(b, std::min(examples, y.cols() - b)));
   }
 };
 
