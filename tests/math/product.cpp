@@ -11,18 +11,22 @@ using namespace selgate;
 
 namespace {
 
-/// One product three times: forward, dx and dW, each added to (or set over) something.
+/// One product three times: forward, dx and dW (this one in two ways), each added to (or set over)
+/// something.
 template <class S>
 struct Products {
-  Matrix<S> y, dx, dw;
+  Matrix<S> y, dx, dw, dw_of_rows;
 
   Products(const Matrix<S>& w, const Matrix<S>& bias, const Matrix<S>& x, const Matrix<S>& dy)
       : y(Matrix<S>::Constant(w.cols(), x.cols(), std::numeric_limits<S>::quiet_NaN())),
         dx(Matrix<S>::Ones(x.rows(), x.cols())),
-        dw(Matrix<S>::Ones(w.rows(), w.cols())) {
+        dw(Matrix<S>::Ones(w.rows(), w.cols())),
+        dw_of_rows(dw) {
     forward_product<S>(w, bias, x, y);
     input_gradient_product<S>(w, dy, dx);
     weight_gradient_product<S>(x, dy, dw);
+    weight_gradient_product_of_rows<S>(Matrix<S>(x.transpose()), Matrix<S>(dy.transpose()),
+                                       dw_of_rows);
   }
 };
 
@@ -49,12 +53,14 @@ TEMPLATE_TEST_CASE("product: the fast ways equal the plain loops", "", float, do
   const Products<L> plain(w.template cast<L>(), bias.template cast<L>(), x.template cast<L>(),
                           dy.template cast<L>());
   if (batch == 0) {
-    CHECK(fast.dw == Matrix<S>::Ones(in, out));
+    CHECK((fast.dw == Matrix<S>::Ones(in, out) && fast.dw_of_rows == fast.dw));
     return;
   }
   CHECK(close(fast.y, plain.y, in + 1));
   CHECK(close(fast.dx, plain.dx, out + 1));
   CHECK(close(fast.dw, plain.dw, batch + 1));
+  CHECK(close(fast.dw_of_rows, plain.dw_of_rows, batch + 1));
+  CHECK(plain.dw_of_rows == plain.dw);
 }
 
 TEMPLATE_TEST_CASE("product: where most of dy is 0, the rest alone", "", float, double) {
@@ -106,12 +112,16 @@ TEMPLATE_TEST_CASE("product: works on parts of larger matrices", "", float, doub
   forward_product<S>(part_w, none, part_x, y.middleRows(1, out));
   input_gradient_product<S>(part_w, part_dy, dx.middleRows(3, 9));
   weight_gradient_product<S>(part_x, part_dy, dw.block(1, 2, 9, out));
+  Matrix<S> x_rows = x.transpose(), dy_rows = dy.transpose(), dw_of_rows = w;
+  weight_gradient_product_of_rows<S>(x_rows.middleCols(3, 9), dy_rows.middleCols(2, out),
+                                     dw_of_rows.block(1, 2, 9, out));
   auto near = [](const auto& a, const auto& b) {
     return (a - b).cwiseAbs().maxCoeff() <= S(100) * std::numeric_limits<S>::epsilon();
   };
   CHECK(near(y.middleRows(1, out), whole.y));
   CHECK(near(dx.middleRows(3, 9).array() - S(6), whole.dx.array()));
   CHECK(near((dw - w).block(1, 2, 9, out).array() + S(1), whole.dw.array()));
+  CHECK(near(dw_of_rows, dw));
   CHECK(y.row(0) == y.row(out + 1));
   CHECK((y.row(0).array() == S(7)).all());
   CHECK((dx.topRows(3).array() == S(7)).all());

@@ -14,7 +14,8 @@ namespace selgate {
   prefix template void forward_product<S>(const In<S>&, const In<S>&, const In<S>&, Out<S>,     \
                                           SumOrder);                                            \
   prefix template void input_gradient_product<S>(const In<S>&, const In<S>&, Out<S>, SumOrder); \
-  prefix template void weight_gradient_product<S>(const In<S>&, const In<S>&, Out<S>);
+  prefix template void weight_gradient_product<S>(const In<S>&, const In<S>&, Out<S>);          \
+  prefix template void weight_gradient_product_of_rows<S>(const In<S>&, const In<S>&, Out<S>);
 
 SELGATE_TEST_PRODUCTS(extern, float)
 SELGATE_TEST_PRODUCTS(extern, double)

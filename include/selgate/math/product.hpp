@@ -159,4 +159,28 @@ void weight_gradient_product(const In<S>& x, const In<S>& dy, Out<S> dw) {
   }
 }
 
+/// The same from x' (B x p) and dy' (B x u), where the examples are side by side.
+template <class S>
+void weight_gradient_product_of_rows(const In<S>& x, const In<S>& dy, Out<S> dw) {
+  if constexpr (detail::has_fast_product<S>) {
+    constexpr Index most = 48;
+    S sums[kernel::max_skinny * most];
+    detail::for_output_blocks(dw.rows(), [&](Index i, Index rows) {
+      for (Index o = 0; o < dw.cols(); o += most) {
+        const Index columns = std::min(most, dw.cols() - o);
+        View<S> part(sums, rows, columns, Eigen::OuterStride<>(rows));
+        kernel::skinny_forward<S>(x.middleCols(i, rows), Matrix<S>(), dy.middleCols(o, columns),
+                                  part);
+        dw.block(i, o, rows, columns) += part;
+      }
+    });
+  } else {
+    for (Index o = 0; o < dw.cols(); ++o) {
+      for (Index i = 0; i < dw.rows(); ++i) {
+        for (Index b = 0; b < dy.rows(); ++b) dw(i, o) += x(b, i) * dy(b, o);
+      }
+    }
+  }
+}
+
 }  // namespace selgate

@@ -8,6 +8,7 @@
 #include <selgate/math/transpose.hpp>
 #include <selgate/mixture/combine.hpp>
 #include <selgate/mixture/expert_bank.hpp>
+#include <selgate/mixture/expert_rows.hpp>
 
 #include <cmath>
 
@@ -73,10 +74,12 @@ class DenseBank {
     }
   };
   struct Cache {
-    ExpertBlocks<S> x, dx;     // gathered
-    ExpertBlocks<S> dunits;    // of sums of units: by their units,
-    std::vector<S> x_columns;  // and what their experts see, transposed
-    bool dropped = false;      // whether the last forward did
+    ExpertBlocks<S> x, dx;  // gathered
+    // Of sums of units, with the examples side by side: what their experts see, and the derivative
+    // by the units; this one also by example where dx needs it.
+    ExpertRows<S, kernel::UnitSums<S>::examples> x_rows, dunit_rows;
+    ExpertBlocks<S> dunits;
+    bool dropped = false;  // whether the last forward did
   };
 
   /// Throws config_error on a size below 1, more weights than an Index counts, or dropout that is
@@ -119,7 +122,11 @@ class DenseBank {
   void forward(const Context& context, const Dispatch& dispatch, const In<S>& x,
                ExpertBlocks<S>& outputs, Cache& cache) const {
     if (!dispatch.whole()) cache.x.layout(dispatch, in_features());
-    if (sums()) layout_columns(dispatch, x, cache);
+    if (sums()) {
+      cache.x_rows.layout(dispatch, dispatch.whole() ? 1 : dispatch.num_active(), in_features());
+      if (dispatch.num_active() > 0 && dispatch.whole())
+        transpose<S>(x, x_rows(dispatch, 0, cache));
+    }
     cache.dropped = mask_.drops(context);
     for_each_run(context, dispatch, [&](Index rank, Index count) {
       const Index first = dispatch.expert(rank) * units, size = count * units;
@@ -128,7 +135,7 @@ class DenseBank {
       with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
         View<S> y = outputs.run(dispatch, rank, count);
         if (sums()) {
-          if (!dispatch.whole()) transpose<S>(x_e, columns(dispatch, rank, cache));
+          if (!dispatch.whole()) transpose<S>(x_e, x_rows(dispatch, rank, cache));
           unit_sums(dispatch, rank, count, cache).forward(y);
           return;
         }
@@ -153,27 +160,37 @@ class DenseBank {
     }
     const bool gathers = !dispatch.whole();
     if (gathers && wanted(dx)) cache.dx.layout(dispatch, in_features());
-    if (sums()) cache.dunits.layout(dispatch, units);
+    if (sums()) {
+      cache.dunit_rows.layout(dispatch, dispatch.num_active(), units);
+      if (wanted(dx)) cache.dunits.layout(dispatch, units);
+    }
     ExpertBlocks<S>& dhidden = sums() ? cache.dunits : doutputs;
     for_each_run(context, dispatch, [&](Index rank, Index count) {
       const Index first = dispatch.expert(rank) * units, size = count * units;
-      View<S> y = outputs.run(dispatch, rank, count), dpre = dhidden.run(dispatch, rank, count);
+      View<S> y = outputs.run(dispatch, rank, count), dy = doutputs.run(dispatch, rank, count);
+      auto dweight = gradient.weight.middleCols(first, size);
+      auto dbias = gradient.bias.segment(options_.bias ? first : 0, options_.bias ? size : 0);
       if (sums()) {
-        unit_sums(dispatch, rank, count, cache).backward(doutputs.run(dispatch, rank, count), dpre);
+        View<S> dh = cache.dunit_rows.run(dispatch, rank, count);
+        unit_sums(dispatch, rank, count, cache).backward(dy, dh.data());
+        for (Index r = 0; r < dbias.size(); ++r) dbias[r] += dh.col(r).sum();
+        weight_gradient_product_of_rows<S>(x_rows(dispatch, rank, cache), dh, dweight);
+        if (wanted(dx)) transpose<S>(dh, dhidden.run(dispatch, rank, count));
+      } else {
+        for (Index j = 0; j < dy.cols(); ++j) {  // a column at a time: it stays in the first cache
+          auto dy_j = dy.col(j);
+          if (cache.dropped) dy_j *= mask_.kept();
+          activation_gradient<S>(options_.activation, y.col(j), dy_j, dy_j);
+          if (options_.bias) dbias += dy_j;
+        }
+        with_seen<S>(dispatch, rank, x, cache.x,
+                     [&](const In<S>& x_e) { weight_gradient_product<S>(x_e, dy, dweight); });
       }
-      for (Index j = 0; j < dpre.cols(); ++j) {  // a column at a time: it stays in the first cache
-        auto dpre_j = dpre.col(j);
-        if (cache.dropped) dpre_j *= mask_.kept();
-        if (!sums()) activation_gradient<S>(options_.activation, y.col(j), dpre_j, dpre_j);
-        if (options_.bias) gradient.bias.segment(first, size) += dpre_j;
-      }
-      with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
-        weight_gradient_product<S>(x_e, dpre, gradient.weight.middleCols(first, size));
-      });
       if (gathers && wanted(dx)) {
         auto dx_e = cache.dx.block(dispatch, rank);
         dx_e.setZero();
-        input_gradient_product<S>(weight.middleCols(first, size), dpre, dx_e);
+        input_gradient_product<S>(weight.middleCols(first, size),
+                                  dhidden.run(dispatch, rank, count), dx_e);
       }
     });
     if (!wanted(dx)) return;
@@ -233,24 +250,13 @@ class DenseBank {
 
   using Sums = kernel::UnitSums<S>;
   [[nodiscard]] bool sums() const { return options_.units_per_output > 1; }
-  /// Room for what the experts see, transposed: of a whole dispatch once, else for each of them.
-  void layout_columns(const Dispatch& dispatch, const In<S>& x, Cache& cache) const {
-    const Index last = dispatch.whole() ? 0 : dispatch.num_active() - 1;
-    const auto needed = static_cast<std::size_t>(
-        in_features() * (dispatch.first(last) + x.cols() + (last + 1) * Sums::examples));
-    auto& buffer = cache.x_columns;
-    if (buffer.size() < needed) buffer.resize(std::max(needed, buffer.size() + buffer.size() / 2));
-    if (dispatch.whole()) transpose<S>(x, columns(dispatch, 0, cache));
-  }
-  View<S> columns(const Dispatch& dispatch, Index rank, Cache& cache) const {
-    const Index at = dispatch.whole() ? 0 : rank;
-    const Index size = dispatch.whole() ? dispatch.batch() : dispatch.num_columns(rank);
-    S* data = cache.x_columns.data() + in_features() * (dispatch.first(at) + at * Sums::examples);
-    return {data, size, in_features(), Eigen::OuterStride<>(Sums::stride_for(size))};
+  /// What an expert sees, by feature.
+  View<S> x_rows(const Dispatch& dispatch, Index rank, Cache& cache) const {
+    return cache.x_rows.run(dispatch, dispatch.whole() ? 0 : rank, 1);
   }
   Sums unit_sums(const Dispatch& dispatch, Index rank, Index count, Cache& cache) const {
     const Index first = dispatch.expert(rank) * units;
-    const auto x = columns(dispatch, rank, cache);
+    const auto x = x_rows(dispatch, rank, cache);
     return {.w = {weight.col(first).data(), weight.rows(), count * units,
                   Eigen::OuterStride<>(weight.rows())},
             .bias = options_.bias ? bias.data() + first : nullptr,

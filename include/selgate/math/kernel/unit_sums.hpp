@@ -27,9 +27,6 @@ struct UnitSums {
   const S* x;  // x', B x p, with columns so far apart that whole tiles may be read
   Index stride;
 
-  /// Such a distance.
-  static Index stride_for(Index batch) { return (batch + examples - 1) / examples * examples; }
-
   void forward(Out<S> y) const {
     Element tile[max_rows][packs];
     for (Index b = 0; b < y.cols(); b += examples) {
@@ -49,30 +46,26 @@ struct UnitSums {
     }
   }
 
-  /// dh(r, b) = a'(h(r, b)) dy(r / s, b).
-  void backward(const In<S>& dy, Out<S> dh) const {
-    Element dy_tile[max_rows][packs], tile[max_rows][packs];
+  /// dh(r, b) = a'(h(r, b)) dy(r / s, b); dh', B x units, has columns as far apart as those of x'.
+  void backward(const In<S>& dy, S* dh) const {
+    Element dy_tile[max_rows][packs];
     for (Index b = 0; b < dy.cols(); b += examples) {
-      Index first = 0, rows = 0;  // of dh, in the tile
+      S* to = dh + b;
       for (Index j = 0; j < dy.rows(); ++j) {
-        if (j % max_rows == 0) {
+        const Index row = j % max_rows;
+        if (row == 0) {
           gather_packs<S, packs>(
               dy.block(j, b, std::min(max_rows, dy.rows() - j), std::min(examples, dy.cols() - b)),
               dy_tile);
         }
-        Element dy_j[packs];
-#pragma GCC unroll 4
-        for (int i = 0; i < packs; ++i) dy_j[i] = dy_tile[j % max_rows][i];
         for_units(j, b, [&](const Element(&h)[packs]) {
 #pragma GCC unroll 4
-          for (int i = 0; i < packs; ++i) tile[rows][i] = slope_times(h[i], dy_j[i]);
-          if (++rows < max_rows) return;
-          scatter_tile(tile, dh.middleRows(first, rows), b);
-          first += rows;
-          rows = 0;
+          for (int i = 0; i < packs; ++i) {
+            L::store(slope_times(h[i], dy_tile[row][i]), to + i * L::count);
+          }
+          to += stride;
         });
       }
-      if (rows > 0) scatter_tile(tile, dh.middleRows(first, rows), b);
     }
   }
 
