@@ -4,6 +4,8 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+#include <cmath>
+
 using namespace selgate;
 using namespace selgate_test;
 
@@ -71,4 +73,16 @@ TEMPLATE_TEST_CASE("squared error: numbers side by side equal numbers apart", ""
   CHECK(std::abs(got - one_by_one) <= 1e-14 * one_by_one);
   CHECK(gradient.isApprox(expected.bottomRows(1)));
   CHECK(loss.evaluate(row, target, all_labelled<S>(), 0.7, not_wanted<S>()) == got);
+}
+
+TEMPLATE_TEST_CASE("squared error: only a label must be finite", "", float, double) {
+  using S = TestType;
+  Matrix<S> prediction = Matrix<S>::Ones(1, 20), gradient = Matrix<S>::Zero(1, 20);
+  RowVector<S> target = RowVector<S>::Zero(20);
+  prediction(0, 3) = not_a_number<S>;
+  const SquaredError<S> loss;
+  const double value = loss.evaluate(prediction, target, all_labelled<S>(), 1, gradient);
+  CHECK((std::isnan(value) && std::isnan(gradient(0, 3)) && gradient(0, 4) == S(0.1)));
+  target(17) = std::numeric_limits<S>::infinity();
+  CHECK_THROWS_AS(loss.evaluate(prediction, target, all_labelled<S>(), 1, gradient), numeric_error);
 }

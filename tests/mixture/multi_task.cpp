@@ -307,3 +307,27 @@ TEST_CASE("multi-task model: one task without towers, of any body") {
   CHECK((got - expected).cwiseAbs().maxCoeff() <= 1e-14);
   CHECK((got_gradient - expected_gradient).cwiseAbs().maxCoeff() <= 1e-14);
 }
+
+TEST_CASE("multi-task model: labels of many tasks") {
+  const Index tasks = 19;
+  const bool masked = GENERATE(false, true);
+  Rng rng(11);
+  using Body =
+      MultiGateMixture<DenseBank<double>, GateBank<StaticMap<double>, SoftmaxHead<double>>>;
+  const MultiTask model(
+      Body(DenseBank<double>({.in_features = p, .out_features = 1, .num_experts = 4}, rng),
+           GateBank<StaticMap<double>, SoftmaxHead<double>>({.num_experts = 4}, tasks, rng)),
+      std::vector<Loss<double>>(tasks, SquaredError<double>{}), std::vector<double>(tasks, 1));
+  const Data data(tasks, rng);
+  auto cache = model.make_cache(batch + 1);
+  model.forward({}, data.x, cache);
+  const Matrix<double> no_mask;
+  const Labels<double> labels{data.values, masked ? data.mask : no_mask};
+  const Objective& objective = model.evaluate({}, labels, cache);
+  for (Index t = 0; t < tasks; ++t) {
+    const Row<double> mask = masked ? Row<double>(data.mask.row(t)) : all_labelled<double>();
+    const double expected = SquaredError<double>{}.evaluate(
+        model.prediction(cache, t), data.values.row(t), mask, 1, not_wanted<double>());
+    CHECK_THAT(objective.losses[static_cast<std::size_t>(t)], WithinAbs(expected, 1e-15));
+  }
+}

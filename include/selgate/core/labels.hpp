@@ -60,6 +60,16 @@ bool all_fit(const S* target, Index size, const LabelSet& set) {
 }
 }  // namespace detail
 
+template <class S>
+void require_label_shapes(const In<S>& prediction, Index rows, const Row<S>& target,
+                          const Row<S>& mask) {
+  require_size("prediction: rows", rows, prediction.rows());
+  require_size("target: entries (examples in prediction)", prediction.cols(), target.cols());
+  if (mask.size() != 0) {
+    require_size("mask: entries (examples in prediction)", prediction.cols(), mask.cols());
+  }
+}
+
 /// The door of every loss and metric. Returns how many of the columns have a label. Throws
 /// shape_error unless prediction is rows x B with target and mask of B entries, numeric_error for a
 /// label that is not finite (a missing one belongs in the mask) and data_error for one outside the
@@ -67,11 +77,7 @@ bool all_fit(const S* target, Index size, const LabelSet& set) {
 template <class S, class LabelSet>
 Index require_labels(const In<S>& prediction, Index rows, const Row<S>& target, const Row<S>& mask,
                      const LabelSet& set) {
-  require_size("prediction: rows", rows, prediction.rows());
-  require_size("target: entries (examples in prediction)", prediction.cols(), target.cols());
-  if (mask.size() != 0) {
-    require_size("mask: entries (examples in prediction)", prediction.cols(), mask.cols());
-  }
+  require_label_shapes(prediction, rows, target, mask);
   if (mask.size() == 0 && target.innerStride() == 1 &&
       detail::all_fit(target.data(), target.cols(), set)) {
     return target.cols();

@@ -14,17 +14,26 @@ struct SquaredError {
 
   accumulate_t<S> evaluate(const In<S>& prediction, const Row<S>& target, const Row<S>& mask,
                            double weight, Out<S> dprediction) const {
-    const Index num_labels = require_labels<S>(prediction, 1, target, mask, RealLabel{});
+    require_label_shapes(prediction, 1, target, mask);
     require_gradient_shape<S>(prediction, dprediction);
     if constexpr (std::same_as<S, float> || std::same_as<S, double>) {
       // Numbers side by side, as a multi-task model has them.
       const auto is_row = [](const auto& matrix) { return matrix.outerStride() == 1; };
       if (mask.size() == 0 && is_row(prediction) && target.innerStride() == 1 &&
           (!wanted(dprediction) || is_row(dprediction))) {
-        return evaluate_row(prediction.data(), target.data(), prediction.cols(), weight,
-                            wanted(dprediction) ? dprediction.data() : nullptr);
+        const Index size = prediction.cols();
+        const double sum = kernel::squared_error(prediction.data(), target.data(), size);
+        if (sum - sum == 0) {  // so all labels are finite
+          const auto n = static_cast<double>(std::max<Index>(1, size));
+          const auto scale = S(weight / n);
+          for (Index b = 0; b < dprediction.cols(); ++b) {
+            dprediction(0, b) += scale * (S(2) * (prediction(0, b) - target(b)));
+          }
+          return sum / n;
+        }
       }
     }
+    const Index num_labels = require_labels<S>(prediction, 1, target, mask, RealLabel{});
     auto column = [&](Index b, const S& scale) {
       using A = accumulate_t<S>;
       const A difference = A(prediction(0, b)) - A(target(b));
@@ -32,17 +41,6 @@ struct SquaredError {
       return difference * difference;
     };
     return mean_loss<S>(reduction, num_labels, mask, prediction.cols(), weight, column);
-  }
-
- private:
-  static double evaluate_row(const S* z, const S* y, Index size, double weight, S* dz) {
-    if (size == 0) return 0;
-    const auto n = static_cast<double>(size);
-    const auto scale = S(weight / n);
-    if (dz != nullptr) {
-      for (Index b = 0; b < size; ++b) dz[b] += scale * (S(2) * (z[b] - y[b]));
-    }
-    return kernel::squared_error(z, y, size) / n;
   }
 };
 

@@ -75,8 +75,7 @@ class DenseBank {
   };
   struct Cache {
     ExpertBlocks<S> x, dx;  // gathered
-    // Of sums of units, with the examples side by side: what their experts see, and the derivative
-    // by the units; this one also by example where dx needs it.
+    // Of sums of units: what they see, the derivative by them, the same by example for dx.
     ExpertRows<S, kernel::UnitSums<S>::examples> x_rows, dunit_rows;
     ExpertBlocks<S> dunits;
     bool dropped = false;  // whether the last forward did
@@ -124,8 +123,7 @@ class DenseBank {
     if (!dispatch.whole()) cache.x.layout(dispatch, in_features());
     if (sums()) {
       cache.x_rows.layout(dispatch, dispatch.whole() ? 1 : dispatch.num_active(), in_features());
-      if (dispatch.num_active() > 0 && dispatch.whole())
-        transpose<S>(x, x_rows(dispatch, 0, cache));
+      if (dispatch.num_active() > 0 && dispatch.whole()) transpose<S>(x, seen(dispatch, 0, cache));
     }
     cache.dropped = mask_.drops(context);
     for_each_run(context, dispatch, [&](Index rank, Index count) {
@@ -135,7 +133,7 @@ class DenseBank {
       with_seen<S>(dispatch, rank, x, cache.x, [&](const In<S>& x_e) {
         View<S> y = outputs.run(dispatch, rank, count);
         if (sums()) {
-          if (!dispatch.whole()) transpose<S>(x_e, x_rows(dispatch, rank, cache));
+          if (!dispatch.whole()) transpose<S>(x_e, seen(dispatch, rank, cache));
           unit_sums(dispatch, rank, count, cache).forward(y);
           return;
         }
@@ -174,7 +172,7 @@ class DenseBank {
         View<S> dh = cache.dunit_rows.run(dispatch, rank, count);
         unit_sums(dispatch, rank, count, cache).backward(dy, dh.data());
         for (Index r = 0; r < dbias.size(); ++r) dbias[r] += dh.col(r).sum();
-        weight_gradient_product_of_rows<S>(x_rows(dispatch, rank, cache), dh, dweight);
+        weight_gradient_product_of_rows<S>(seen(dispatch, rank, cache), dh, dweight);
         if (wanted(dx)) transpose<S>(dh, dhidden.run(dispatch, rank, count));
       } else {
         for (Index j = 0; j < dy.cols(); ++j) {  // a column at a time: it stays in the first cache
@@ -251,12 +249,12 @@ class DenseBank {
   using Sums = kernel::UnitSums<S>;
   [[nodiscard]] bool sums() const { return options_.units_per_output > 1; }
   /// What an expert sees, by feature.
-  View<S> x_rows(const Dispatch& dispatch, Index rank, Cache& cache) const {
+  View<S> seen(const Dispatch& dispatch, Index rank, Cache& cache) const {
     return cache.x_rows.run(dispatch, dispatch.whole() ? 0 : rank, 1);
   }
   Sums unit_sums(const Dispatch& dispatch, Index rank, Index count, Cache& cache) const {
     const Index first = dispatch.expert(rank) * units;
-    const auto x = x_rows(dispatch, rank, cache);
+    const auto x = seen(dispatch, rank, cache);
     return {.w = {weight.col(first).data(), weight.rows(), count * units,
                   Eigen::OuterStride<>(weight.rows())},
             .bias = options_.bias ? bias.data() + first : nullptr,

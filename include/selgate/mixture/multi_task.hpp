@@ -1,34 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/core/concepts.hpp>
 #include <selgate/layer/dense.hpp>
 #include <selgate/loss/loss.hpp>
 #include <selgate/math/transpose.hpp>
-#include <selgate/mixture/task_vectors.hpp>
+#include <selgate/mixture/task_body.hpp>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 namespace selgate {
-
-/// What turns features into one representation a task: a MultiGateMixture or a SharedBottom. Task t
-/// is in rows task_row(t) .. task_row(t) + task_features() - 1 of its output.
-template <class B>
-concept TaskBody = Layer<B> && requires(const B& body, Index t) {
-  { body.num_tasks() } -> std::convertible_to<Index>;
-  { body.task_features() } -> std::convertible_to<Index>;
-  { body.task_row(t) } -> std::convertible_to<Index>;
-};
-/// One that puts them wherever they shall lie.
-template <class B>
-concept TaskVectorsBody = TaskBody<B> &&
-    requires(const B& body, const Context& context, In<typename B::Scalar> x,
-             TaskVectors<typename B::Scalar> y, TaskVectors<const typename B::Scalar> dy,
-             Out<typename B::Scalar> dx, typename B::Gradient& gradient, typename B::Cache& cache) {
-  body.forward(context, x, y, cache);
-  body.backward(context, x, dy, dx, gradient, cache);
-};
 
 /// Labels of all tasks, T x B: a class is its number. The mask (non-zero: labelled) is T x B, or
 /// 0 x 0 where every label is there.
@@ -72,7 +54,7 @@ class MultiTask {
     // A task's numbers side by side: predictions have max_batch columns for each of its outputs.
     std::vector<Index> first;  // column where a task's predictions begin
     Matrix<S> predictions, dpredictions;
-    Matrix<S> labels, mask;  // max_batch x T
+    Matrix<S> labels, mask;  // of some tasks, by task
     Index batch = -1;        // of the last forward
     Objective objective;     // of the last backward or evaluate
   };
@@ -129,8 +111,8 @@ class MultiTask {
     }
     cache.predictions.resize(max_batch, cache.first.back());
     cache.dpredictions.resize(max_batch, cache.first.back());
-    cache.labels.resize(max_batch, num_tasks());
-    cache.mask.resize(max_batch, num_tasks());
+    cache.labels.resize(max_batch, std::min(num_tasks(), tasks_at_once));
+    cache.mask = cache.labels;
     cache.objective.losses.resize(losses_.size());
     return cache;
   }
@@ -219,6 +201,7 @@ class MultiTask {
   std::vector<Tower> towers;
 
  private:
+  static constexpr Index tasks_at_once = 16;  // whose labels stay in the first cache
   static Context inner(Context context) {
     context.executor = nullptr;
     return context;
@@ -263,11 +246,9 @@ class MultiTask {
     const bool masked = labels.mask.size() != 0;
     require_size("labels: rows (tasks)", num_tasks(), labels.values.rows());
     require_size("labels: columns (examples)", batch, labels.values.cols());
-    transpose<S>(labels.values, cache.labels.topRows(batch));
     if (masked) {
       require_size("labels: rows of the mask (tasks)", num_tasks(), labels.mask.rows());
       require_size("labels: columns of the mask (examples)", batch, labels.mask.cols());
-      transpose<S>(labels.mask, cache.mask.topRows(batch));
     }
     Objective& result = cache.objective;
     result.regularization = static_cast<double>(body.regularization(context, cache.body));
@@ -278,8 +259,17 @@ class MultiTask {
     result.total = result.regularization;
     for (Index t = 0; t < num_tasks(); ++t) {
       const auto at = static_cast<std::size_t>(t);
-      auto row = [batch, t](const Matrix<S>& m) {
-        return Row<S>(m.col(t).head(batch).transpose());
+      const Index in_block = t % tasks_at_once;
+      if (in_block == 0) {
+        auto transpose_block = [&](const In<S>& from, Matrix<S>& to) {
+          const Index count = std::min(tasks_at_once, num_tasks() - t);
+          transpose<S>(from.middleRows(t, count), to.topLeftCorner(batch, count));
+        };
+        transpose_block(labels.values, cache.labels);
+        if (masked) transpose_block(labels.mask, cache.mask);
+      }
+      auto row = [batch, in_block](const Matrix<S>& m) {
+        return Row<S>(m.col(in_block).head(batch).transpose());
       };
       auto dprediction = of_task(cache, cache.dpredictions, t, batch);
       if (with_gradient) std::fill_n(dprediction.data(), dprediction.size(), S(0));
