@@ -208,7 +208,14 @@ struct ManySmallExperts {
     }
     kernel::sum_lanes<S>(sums, totals);
     for (int t = 0; t < T; ++t) {
-      for (std::size_t j = 0; j < count; ++j) dweights[t * step + j] += totals[t * N + j];
+      S* dw = dweights + t * step;
+      if (count == N) {  // at once
+        S sum[N];
+        for (int j = 0; j < N; ++j) sum[j] = dw[j] + totals[t * N + j];
+        std::copy_n(sum, N, dw);
+      } else {
+        for (std::size_t j = 0; j < count; ++j) dw[j] += totals[t * N + j];
+      }
     }
   }
 };
