@@ -190,7 +190,9 @@ class DSelectKHead {
         bool first = true;
         for (Index i = 0; i < k(); ++i) {
           if (cache.tiles.read_mix(tile, lane, i) == S(0)) continue;
-          cache.tiles.read_bits(tile, lane, i * num_bits(), num_bits(), bits.data());
+          if (codes_of(cache) == Codes::support) {  // of all codes, the bits do not matter
+            cache.tiles.read_bits(tile, lane, i * num_bits(), num_bits(), bits.data());
+          }
           sum += selectors_.flops(codes_of(cache), bits.data(), first);
           first = false;
         }

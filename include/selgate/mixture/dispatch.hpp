@@ -86,11 +86,13 @@ class Dispatch {
   template <class S, class Body>
   void for_each_selected(const GateOutput<S>& weights, Index b, Index num_tasks, const Body& body) {
     ++stamp_;
-    for (Index t = 0; t < num_tasks; ++t) {
+    std::size_t unseen = seen_.size();
+    for (Index t = 0; t < num_tasks && unseen > 0; ++t) {
       weights.for_each_selected(b * num_tasks + t, [&](Index expert, const S&) {
         const auto e = static_cast<std::size_t>(expert);
         if (seen_[e] == stamp_) return;
         seen_[e] = stamp_;
+        --unseen;
         body(e);
       });
     }
