@@ -264,11 +264,11 @@ class DenseBank {
             .stride = x.outerStride()};
   }
 
-  /// body(rank, count) for runs of consecutive experts, cut by shape alone: up to 256 rows where
-  /// all see everything, else one expert.
+  /// body(rank, count) for runs of consecutive experts, cut by shape alone: up to 256 units (or,
+  /// for their sums, as many as stay in the first cache) where all see everything, else one expert.
   template <class Body>
   void for_each_run(const Context& context, const Dispatch& dispatch, const Body& body) const {
-    const Index most = dispatch.whole() ? std::max<Index>(1, 256 / units) : 1;
+    const Index most = dispatch.whole() ? std::max<Index>(1, (sums() ? 32 : 256) / units) : 1;
     const Index num_active = dispatch.num_active();
     auto end_of = [&](Index rank) {
       Index end = rank + 1;
