@@ -2,6 +2,7 @@
 #pragma once
 
 #include <selgate/math/kernel/gather.hpp>
+#include <selgate/math/kernel/skinny_product.hpp>
 #include <selgate/mixture/task_vectors.hpp>
 #include <selgate/mixture/terms.hpp>
 
@@ -57,7 +58,8 @@ struct ManySmallExperts {
   void backward(Index b, Index examples, const TaskVectors<const S>& dy, ExpertBlocks<S>& doutputs,
                 S* dweights) const {
     Element f[max_rows][packs], df[max_rows][packs], tile[max_task_rows][packs];
-    kernel::gather_packs<S, packs>(outputs.stacked(b, examples), f);
+    const bool is_product = sums_are_product();
+    if (!is_product) kernel::gather_packs<S, packs>(outputs.stacked(b, examples), f);
     std::fill_n(df[0], packs * outputs.stacked_rows(), Element{});
     for_task_blocks([&](Index first, Index count) {
       if (side_by_side(dy)) {
@@ -73,14 +75,43 @@ struct ManySmallExperts {
       for_groups(first, count, [&]<int T>(std::integral_constant<int, T>, Index t) {
         S* dw = dweights + terms.first(first + t);
         for (Index r = 0; r < units; ++r) {
-          add_group<T>(first + t, f + r, df + r, tile + t * units + r, dw);
+          const Row* dy_r = tile + t * units + r;
+          is_product ? spread_group<T>(first + t, df + r, dy_r)
+                     : add_group<T>(first + t, f + r, df + r, dy_r, dw);
         }
       });
     });
+    if (is_product) add_product(b, examples, dy, dweights);
     kernel::scatter_packs<S, packs>(df, doutputs.stacked(b, examples));
   }
 
  private:
+  /// Where every task has all experts, their derivatives by the weights are a product, experts in
+  /// the lanes: no lanes to be summed.
+  [[nodiscard]] bool sums_are_product() const {
+    const Index rows = outputs.stacked_rows();
+    return L::count > 1 && rows >= L::count && units == 1 &&
+           terms.size() == rows * terms.num_tasks();
+  }
+  /// dweights += f dy', experts x tasks.
+  void add_product(Index b, Index examples, const TaskVectors<const S>& dy, S* dweights) const {
+    if constexpr (L::count > 1) {
+      const auto f = outputs.stacked(b, examples);
+      const Index rows = f.rows(), num_tasks = terms.num_tasks();
+      for (Index t = 0; t < num_tasks; t += kernel::max_skinny) {
+        kernel::detail::ScaledColumns<S>{.size = rows,
+                                         .terms = examples,
+                                         .columns = std::min(kernel::max_skinny, num_tasks - t),
+                                         .a = {f.data(), f.outerStride()},
+                                         .factor = dy.at(t, b),
+                                         .factor_row = dy.example_stride,
+                                         .factor_column = dy.task_stride,
+                                         .out = {dweights + t * rows, rows}}
+            .add();
+      }
+    }
+  }
+
   /// body(first task, how many) for tasks whose rows fit a tile.
   template <class Body>
   void for_task_blocks(const Body& body) const {
@@ -131,6 +162,14 @@ struct ManySmallExperts {
   }
 
   using Row = Element[packs];
+  template <int T>
+  [[gnu::always_inline]] void load_rows(const Row* from, Element (&to)[T][packs]) const {
+#pragma GCC unroll 4
+    for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 4
+      for (int i = 0; i < packs; ++i) to[t][i] = from[t * units][i];
+    }
+  }
   /// Of the T tasks from column c on, one unit: y = sum of f times the weights.
   template <int T>
   void combine_group(Index c, const Row* f, Row* y) const {
@@ -158,17 +197,32 @@ struct ManySmallExperts {
     }
   }
 
+  /// df += dy times the weights.
+  template <int T>
+  void spread_group(Index c, Row* df, const Row* dy) const {
+    const auto column = terms.column(c);
+    const std::size_t size = column.size();
+    Element dy_tile[T][packs];
+    load_rows(dy, dy_tile);
+    const Term<S>* term = column.data();
+    for (std::size_t j = 0; j < size; ++j, ++term) {
+      Row& df_j = df[term->place * units];
+#pragma GCC unroll 4
+      for (int i = 0; i < packs; ++i) {
+        Element df_i = df_j[i];
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) df_i += dy_tile[t][i] * term[t * size].weight;
+        df_j[i] = df_i;
+      }
+    }
+  }
   /// df += dy times the weights, and dweights += <dy, f> over the lanes.
   template <int T>
   void add_group(Index c, const Row* f, Row* df, const Row* dy, S* dweights) const {
     const auto column = terms.column(c);
     const std::size_t size = column.size();
     Element dy_tile[T][packs];
-#pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 4
-      for (int i = 0; i < packs; ++i) dy_tile[t][i] = dy[t * units][i];
-    }
+    load_rows(dy, dy_tile);
     std::size_t j = 0;
     for (; j + 16 / T <= size; j += 16 / T) {
       add_terms<T, 16 / T>(&column[j], size, 16 / T, f, df, dy_tile, dweights + j);
