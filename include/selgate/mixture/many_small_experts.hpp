@@ -174,7 +174,7 @@ struct ManySmallExperts {
   template <int T>
   void combine_group(Index c, const Row* f, Row* y) const {
     const auto column = terms.column(c);
-    const std::size_t size = column.size();
+    const auto size = static_cast<Index>(column.size());
     Element sum[T][packs];
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
@@ -182,7 +182,7 @@ struct ManySmallExperts {
       for (int i = 0; i < packs; ++i) sum[t][i] = Element{};
     }
     const Term<S>* term = column.data();
-    for (std::size_t j = 0; j < size; ++j, ++term) {
+    for (Index j = 0; j < size; ++j, ++term) {
       const Row& f_j = f[term->place * units];
 #pragma GCC unroll 4
       for (int i = 0; i < packs; ++i) {
@@ -201,11 +201,11 @@ struct ManySmallExperts {
   template <int T>
   void spread_group(Index c, Row* df, const Row* dy) const {
     const auto column = terms.column(c);
-    const std::size_t size = column.size();
+    const auto size = static_cast<Index>(column.size());
     Element dy_tile[T][packs];
     load_rows(dy, dy_tile);
     const Term<S>* term = column.data();
-    for (std::size_t j = 0; j < size; ++j, ++term) {
+    for (Index j = 0; j < size; ++j, ++term) {
       Row& df_j = df[term->place * units];
 #pragma GCC unroll 4
       for (int i = 0; i < packs; ++i) {
@@ -220,25 +220,26 @@ struct ManySmallExperts {
   template <int T>
   void add_group(Index c, const Row* f, Row* df, const Row* dy, S* dweights) const {
     const auto column = terms.column(c);
-    const std::size_t size = column.size();
+    const auto size = static_cast<Index>(column.size());
     Element dy_tile[T][packs];
     load_rows(dy, dy_tile);
-    std::size_t j = 0;
+    const Term<S>* term = column.data();
+    Index j = 0;
     for (; j + 16 / T <= size; j += 16 / T) {
-      add_terms<T, 16 / T>(&column[j], size, 16 / T, f, df, dy_tile, dweights + j);
+      add_terms<T, 16 / T>(term + j, size, 16 / T, f, df, dy_tile, dweights + j);
     }
     for (; j < size; j += 4) {
-      const std::size_t count = std::min<std::size_t>(4, size - j);
-      add_terms<T, 4>(&column[j], size, count, f, df, dy_tile, dweights + j);
+      const Index count = std::min<Index>(4, size - j);
+      add_terms<T, 4>(term + j, size, count, f, df, dy_tile, dweights + j);
     }
   }
   /// Up to N terms of each task, `step` apart; the sums of their lanes are added together.
   template <int T, int N>
-  void add_terms(const Term<S>* term, std::size_t step, std::size_t count, const Row* f, Row* df,
+  void add_terms(const Term<S>* term, Index step, Index count, const Row* f, Row* df,
                  const Element (&dy)[T][packs], S* dweights) const {
     Element sums[T * N];
     S totals[T * N];
-    for (std::size_t j = 0; j < count; ++j, ++term) {
+    for (Index j = 0; j < count; ++j, ++term) {
       const Row& f_j = f[term->place * units];
       Row& df_j = df[term->place * units];
       Element sum[T];
@@ -257,7 +258,7 @@ struct ManySmallExperts {
 #pragma GCC unroll 4
       for (int t = 0; t < T; ++t) sums[t * N + j] = sum[t];
     }
-    for (std::size_t j = count; j < N; ++j) {
+    for (Index j = count; j < N; ++j) {
       for (int t = 0; t < T; ++t) sums[t * N + j] = Element{};
     }
     kernel::sum_lanes<S>(sums, totals);
@@ -268,7 +269,7 @@ struct ManySmallExperts {
         for (int j = 0; j < N; ++j) sum[j] = dw[j] + totals[t * N + j];
         std::copy_n(sum, N, dw);
       } else {
-        for (std::size_t j = 0; j < count; ++j) dw[j] += totals[t * N + j];
+        for (Index j = 0; j < count; ++j) dw[j] += totals[t * N + j];
       }
     }
   }

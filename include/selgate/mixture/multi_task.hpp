@@ -32,8 +32,7 @@ struct Objective {
 ///   L = sum over t of task_weight_t loss_t(tower_t(y_t)) + regularization of body and towers.
 ///
 /// Without towers a task's representation is its prediction; with several tasks, that takes a
-/// TaskVectorsBody. Parameters are "experts.*", "gates.*"
-/// (or the bottom's) and "towers.t.*".
+/// TaskVectorsBody. Parameters are "experts.*", "gates.*" (or the bottom's) and "towers.t.*".
 template <TaskBody Body, Layer Tower = Dense<typename Body::Scalar>>
 class MultiTask {
  public:
