@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <cstring>
 
-/// The three dense products where one side is narrow, as the logits of a gate are. Nothing is
-/// allocated, and only what many examples share is copied: one alone does not pay for it.
+/// The three dense products where one side is narrow, as the logits of a gate are; in pieces that
+/// are, of any size. Nothing is allocated, and only what many examples share is copied: one alone
+/// does not pay for it.
 namespace selgate::kernel {
 
 /// Up to this many outputs the kernels here serve.
