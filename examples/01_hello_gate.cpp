@@ -8,7 +8,8 @@
 
 int main() {
   selgate::Rng rng(7);
-  const selgate::DSelectKGate<float> gate({.in_features = 3, .num_experts = 6, .k = 2, .gamma = 1}, rng);
+  const selgate::DSelectKGate<float> gate({.in_features = 3, .num_experts = 6, .k = 2, .gamma = 1},
+                                          rng);
   const auto x = selgate::uniform<float>(3, 5, rng);  // features x examples: an example is a column
 
   auto cache = gate.make_cache(5);      // what a pass remembers belongs to the caller
@@ -18,7 +19,8 @@ int main() {
 
   auto gradient = gate.make_gradient();  // backward adds the gradient of sum(dweights .* weights)
   const auto& dweights = weights;        // here: of |weights|^2 / 2
-  gate.backward(selgate::training(5), x, weights, dweights, selgate::not_wanted<float>(), gradient, cache);
+  gate.backward(selgate::training(5), x, weights, dweights, selgate::not_wanted<float>(), gradient,
+                cache);
   selgate::for_each_named_leaf(
       [](const std::string& name, const auto& leaf) {
         double square = 0;

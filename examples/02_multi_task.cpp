@@ -20,8 +20,8 @@ int main() {
   MultiTask model(MultiGateMixture(std::move(bank), std::move(gates)), std::vector{tower, tower},
                   {SquaredError<float>{}, BinaryCrossEntropy<float>{}}, {0.5, 0.5});
 
-  Trainer<decltype(model), Adam<decltype(model)>> trainer(std::move(model), AdamOptions{.learning_rate = 5e-3},
-                                                          batch, 1);
+  Trainer<decltype(model), Adam<decltype(model)>> trainer(
+      std::move(model), AdamOptions{.learning_rate = 5e-3}, batch, 1);
   Matrix<float> labels(2, batch);
   for (int step = 0; step <= 1000; ++step) {
     const auto x = uniform<float>(features, batch, rng);
@@ -32,9 +32,9 @@ int main() {
     const Objective& objective = trainer.step(x, {labels});
     if (step % 200 == 0) {
       const auto& body = trainer.cache().body;
-      std::cout << "step " << step << ": squared error " << objective.losses[0] << ", cross-entropy "
-                << objective.losses[1] << ", experts run " << body.dispatch.num_active() << " of "
-                << experts << '\n';
+      std::cout << "step " << step << ": squared error " << objective.losses[0]
+                << ", cross-entropy " << objective.losses[1] << ", experts run "
+                << body.dispatch.num_active() << " of " << experts << '\n';
     }
   }
   const auto& weights = trainer.cache().body.weights;

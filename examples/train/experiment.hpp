@@ -37,7 +37,7 @@ struct RunOptions {
   double lambda = 0.1;        // entropy weight
   double lambda_start = 0.3;  // share of the training before which lambda is 0
   double lambda_end = 0.7;    // and after which it is whole
-  double round_at = 1;        // share of the training at which a static DSelect-k keeps its k largest
+  double round_at = 1;  // share of the training at which a static DSelect-k keeps its k largest
   double xi = 1;
   double learning_rate = 1e-3;
   Index batch = 64;
@@ -56,7 +56,8 @@ struct GateResult {
   Index most_experts = 0;
   std::optional<double> binary_bits;  // DSelect-k alone
   std::optional<std::int64_t> binary_since;  // step
-  std::optional<std::int64_t> rounded_at;    // step, where the gates were rounded and did not converge
+  std::optional<std::int64_t>
+      rounded_at;  // step, where the gates were rounded and did not converge
   double training_flops = 0;
   double seconds = 0;
   std::vector<WeightHistory> history;  // per task
@@ -65,8 +66,8 @@ struct GateResult {
   std::vector<std::string> warnings;
 };
 
-/// Trains and tests every gate of the options in turn, on models of the paper's appendix D.2 or C.2.
-/// Each is a translation unit of its own: they hold most of what there is to compile.
+/// Trains and tests every gate of the options in turn, on models of the paper's appendix D.2 or
+/// C.2. Each is a translation unit of its own: they hold most of what there is to compile.
 std::vector<GateResult> run_multi_fashion(const TaskData& data, const RunOptions& options);
 std::vector<GateResult> run_synthetic(const TaskData& data, const RunOptions& options);
 

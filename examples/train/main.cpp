@@ -68,7 +68,8 @@ Table result_table(const TaskData& data, const std::vector<GateResult>& results)
                   : r.binary_since ? to_text(*r.binary_since)
                                    : "-");
     row.push_back(fixed(r.training_flops * 1e-9, 1));
-    row.push_back(top_k == results.end() ? "-" : fixed(r.training_flops / top_k->training_flops, 2));
+    row.push_back(top_k == results.end() ? "-"
+                                         : fixed(r.training_flops / top_k->training_flops, 2));
     row.push_back(fixed(r.seconds, 1));
     table.add(std::move(row));
   }
@@ -96,8 +97,8 @@ void print(const Table& table, const std::filesystem::path& out) {
   std::cout << "table: " << summary.string() << '\n';
 }
 
-/// Prints the table; leaves it as Markdown, with pictures of the first tasks' weights and of the cost
-/// of a step over training.
+/// Prints the table; leaves it as Markdown, with pictures of the first tasks' weights and of the
+/// cost of a step over training.
 void report(const TaskData& data, const std::vector<GateResult>& results,
             const std::filesystem::path& out) {
   print(result_table(data, results), out);
@@ -128,8 +129,9 @@ struct Settings {
   std::filesystem::path instructions, out, folder = "/usr/share/datasets/fashion-mnist";
 };
 
-/// What a profile stands for, where the command line does not say otherwise. `paper` has the paper's
-/// sizes; the other two are ours: `quick` ends within minutes on two cores, `smoke` within seconds.
+/// What a profile stands for, where the command line does not say otherwise. `paper` has the
+/// paper's sizes; the other two are ours: `quick` ends within minutes on two cores, `smoke` within
+/// seconds.
 Settings multi_fashion_profile(const std::string& name) {
   Settings s;
   s.run.gamma = 0.3;
@@ -161,24 +163,32 @@ void add_options(CLI::App& command, Settings& s) {
   const auto share = CLI::Range(0.0, 1.0);
   command.add_option("--profile", s.profile, "sizes and epochs: smoke, quick (default) or paper")
       ->check(CLI::IsMember({"smoke", "quick", "paper"}));
-  command.add_option("--gates", s.run.gates, "any of dselect-k,top-k,softmax")->delimiter(',')->check(gates);
+  command.add_option("--gates", s.run.gates, "any of dselect-k,top-k,softmax")
+      ->delimiter(',')
+      ->check(gates);
   command.add_option("--mode", s.mode, "static (default): one weight vector a task; or per-example")
       ->check(CLI::IsMember({"static", "per-example"}));
   command.add_option("--k", s.run.k, "selectors of DSelect-k, experts that top-k keeps")
       ->check(CLI::PositiveNumber);
   command.add_option("--gamma", s.run.gamma, "width of the smooth-step");
   command.add_option("--lambda", s.run.lambda, "weight of DSelect-k's entropy regularizer");
-  command.add_option("--lambda-start", s.run.lambda_start, "share of the training before which it is 0")
+  command
+      .add_option("--lambda-start", s.run.lambda_start,
+                  "share of the training before which it is 0")
       ->check(share);
-  command.add_option("--lambda-end", s.run.lambda_end, "share of the training after which it is whole")
+  command
+      .add_option("--lambda-end", s.run.lambda_end, "share of the training after which it is whole")
       ->check(share);
-  command.add_option("--round-at", s.run.round_at,
-                     "share of the training at which a static DSelect-k keeps its k largest weights; 1: never")
+  command
+      .add_option(
+          "--round-at", s.run.round_at,
+          "share of the training at which a static DSelect-k keeps its k largest weights; 1: never")
       ->check(share);
   command.add_option("--xi", s.run.xi, "weight of the penalty on codes without expert");
   command.add_option("--learning-rate", s.run.learning_rate, "of Adam");
   command.add_option("--batch", s.run.batch, "examples a step")->check(CLI::PositiveNumber);
-  command.add_option("--epochs", s.run.epochs, "passes over the training set")->check(CLI::PositiveNumber);
+  command.add_option("--epochs", s.run.epochs, "passes over the training set")
+      ->check(CLI::PositiveNumber);
   command.add_option("--train", s.num_train, "training examples")->check(CLI::PositiveNumber);
   command.add_option("--test", s.num_test, "test examples")->check(CLI::PositiveNumber);
   command.add_option("--seed", s.run.seed, "of data, initial weights and order");
@@ -204,12 +214,13 @@ void train_multi_fashion(Settings& s) {
 }
 
 void train_synthetic(Settings& s) {
-  const SyntheticOptions options{.num_tasks = s.num_tasks,
-                                 .grouping = s.doubling_groups ? Grouping::doubling : Grouping::equal,
-                                 .num_train = s.num_train,
-                                 .num_validation = 1,  // nothing is tuned here
-                                 .num_test = s.num_test,
-                                 .seed = s.run.seed};
+  const SyntheticOptions options{
+      .num_tasks = s.num_tasks,
+      .grouping = s.doubling_groups ? Grouping::doubling : Grouping::equal,
+      .num_train = s.num_train,
+      .num_validation = 1,  // nothing is tuned here
+      .num_test = s.num_test,
+      .seed = s.run.seed};
   const TaskData data = synthetic_data(options);
   s.run.num_experts = s.num_tasks / 4;
   std::printf("synthetic: %lld tasks, %lld experts, %lld training and %lld test examples\n",
@@ -223,25 +234,29 @@ void add_options(CLI::App& command, ManyExpertsOptions& o) {
   command.add_option("--k", o.k, "selectors of DSelect-k, experts that top-k keeps")
       ->check(CLI::PositiveNumber);
   command.add_option("--gamma", o.gamma, "width of the smooth-step");
-  command.add_option("--code-range", o.code_range,
-                     "DSelect-k's maps start U(+-this gamma): the larger, the fewer fractional bits");
+  command.add_option(
+      "--code-range", o.code_range,
+      "DSelect-k's maps start U(+-this gamma): the larger, the fewer fractional bits");
   command.add_option("--learning-rate", o.learning_rate, "of Adagrad");
   command.add_option("--batch", o.batch, "examples a step")->check(CLI::PositiveNumber);
-  command.add_option("--epochs", o.epochs, "passes over the training set")->check(CLI::PositiveNumber);
+  command.add_option("--epochs", o.epochs, "passes over the training set")
+      ->check(CLI::PositiveNumber);
   command.add_option("--seed", o.seed, "of initial weights and order");
 }
 
 void train_many_experts(const ManyExpertsOptions& options, const Settings& s) {
   const PooledSplits data = read_pooled_images(s.folder, 4);
-  std::printf("many-experts: %lld training and %lld test images of %lld features from %s\n"
-              "%lld linear experts, batches of %lld, Adagrad %g, k %lld, gamma %g, seed %llu\n",
-              static_cast<long long>(data.train.x.cols()), static_cast<long long>(data.test.x.cols()),
-              static_cast<long long>(data.train.x.rows()), s.folder.c_str(),
-              static_cast<long long>(options.num_experts), static_cast<long long>(options.batch),
-              options.learning_rate, static_cast<long long>(options.k), options.gamma,
-              static_cast<unsigned long long>(options.seed));
+  std::printf(
+      "many-experts: %lld training and %lld test images of %lld features from %s\n"
+      "%lld linear experts, batches of %lld, Adagrad %g, k %lld, gamma %g, seed %llu\n",
+      static_cast<long long>(data.train.x.cols()), static_cast<long long>(data.test.x.cols()),
+      static_cast<long long>(data.train.x.rows()), s.folder.c_str(),
+      static_cast<long long>(options.num_experts), static_cast<long long>(options.batch),
+      options.learning_rate, static_cast<long long>(options.k), options.gamma,
+      static_cast<unsigned long long>(options.seed));
   std::fflush(stdout);
-  Table table({"gate", "steps", "accuracy", "experts", "experts used", "training GFLOP", "seconds"});
+  Table table(
+      {"gate", "steps", "accuracy", "experts", "experts used", "training GFLOP", "seconds"});
   for (const ManyExpertsResult& r : run_many_experts(data, options)) {
     table.add({r.gate, to_text(r.steps), percent(r.accuracy, 1), fixed(r.mean_experts, 2),
                to_text(r.used_experts), fixed(r.training_flops * 1e-9, 1), fixed(r.seconds, 1)});
@@ -250,20 +265,25 @@ void train_many_experts(const ManyExpertsOptions& options, const Settings& s) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Trains multi-task models with DSelect-k, top-k and softmax gates in turn, on the same data.");
+  CLI::App app(
+      "Trains multi-task models with DSelect-k, top-k and softmax gates in turn, on the same "
+      "data.");
   app.require_subcommand(1);
   Settings settings;
-  CLI::App* fashion = app.add_subcommand("multi-fashion", "two overlaid images, two classification tasks (4.2, D.2)");
+  CLI::App* fashion = app.add_subcommand(
+      "multi-fashion", "two overlaid images, two classification tasks (4.2, D.2)");
   CLI::App* synthetic = app.add_subcommand("synthetic", "regression tasks in groups (C.2)");
   add_options(*fashion, settings);
   add_options(*synthetic, settings);
   ManyExpertsOptions many_options;
   CLI::App* many = app.add_subcommand(
-      "many-experts", "one layer of thousands of experts behind a per-example gate, trained sparsely");
+      "many-experts",
+      "one layer of thousands of experts behind a per-example gate, trained sparsely");
   add_options(*many, many_options);
   many->add_option("--data", settings.folder, "folder of the four IDX files of MNIST's format");
   many->add_option("--out", settings.out, "folder of the table (default runs/many-experts)");
-  fashion->add_option("--experts", settings.run.num_experts, "shared convolution networks (default 8)")
+  fashion
+      ->add_option("--experts", settings.run.num_experts, "shared convolution networks (default 8)")
       ->check(CLI::PositiveNumber);
   fashion->add_option("--data", settings.folder, "folder of the four IDX files of MNIST's format");
   synthetic->add_option("--tasks", settings.num_tasks, "16, 32, 64 or 128 (default)");
@@ -285,15 +305,18 @@ int run(int argc, char** argv) {
   }
   require(settings.run.lambda_start <= settings.run.lambda_end, "--lambda-start",
           "<= --lambda-end = " + to_text(settings.run.lambda_end), settings.run.lambda_start);
-  if (!settings.instructions.empty()) settings.run.instructions = read_instructions(settings.instructions);
+  if (!settings.instructions.empty())
+    settings.run.instructions = read_instructions(settings.instructions);
   const RunOptions& r = settings.run;
-  std::printf("%lld epochs of batches of %lld, Adam %g, k %lld, gamma %g, lambda %g from %g to %g of the "
-              "training, seed %llu, %d thread%s\n",
-              static_cast<long long>(r.epochs), static_cast<long long>(r.batch), r.learning_rate,
-              static_cast<long long>(r.k), r.gamma, r.lambda, r.lambda_start, r.lambda_end,
-              static_cast<unsigned long long>(r.seed), r.threads, r.threads == 1 ? "" : "s");
+  std::printf(
+      "%lld epochs of batches of %lld, Adam %g, k %lld, gamma %g, lambda %g from %g to %g of the "
+      "training, seed %llu, %d thread%s\n",
+      static_cast<long long>(r.epochs), static_cast<long long>(r.batch), r.learning_rate,
+      static_cast<long long>(r.k), r.gamma, r.lambda, r.lambda_start, r.lambda_end,
+      static_cast<unsigned long long>(r.seed), r.threads, r.threads == 1 ? "" : "s");
   settings.run.per_example = settings.mode == "per-example";
-  if (settings.out.empty()) settings.out = std::filesystem::path("runs") / app.get_subcommands()[0]->get_name();
+  if (settings.out.empty())
+    settings.out = std::filesystem::path("runs") / app.get_subcommands()[0]->get_name();
   if (fashion->parsed()) {
     train_multi_fashion(settings);
   } else {

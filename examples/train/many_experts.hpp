@@ -47,8 +47,8 @@ struct ManyExpertsResult {
 };
 
 /// One layer of linear experts behind a per-example gate, trained with its weights as lists: an
-/// expert that no example of a batch selects costs nothing at any step. DSelect-k, then top-k for as
-/// many steps, and top-k for as many FLOPs.
+/// expert that no example of a batch selects costs nothing at any step. DSelect-k, then top-k for
+/// as many steps, and top-k for as many FLOPs.
 std::vector<ManyExpertsResult> run_many_experts(const PooledSplits& data,
                                                 const ManyExpertsOptions& options);
 

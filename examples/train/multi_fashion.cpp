@@ -31,8 +31,10 @@ struct ConvolutionExperts {
       return Sequential(std::move(first), std::move(second), std::move(dense));
     });
     auto make_tower = [&] {
-      Dense<float> first({.in_features = 50, .out_features = 50, .activation = Activation::relu}, rng);
-      Dense<float> second({.in_features = 50, .out_features = 50, .activation = Activation::relu}, rng);
+      Dense<float> first({.in_features = 50, .out_features = 50, .activation = Activation::relu},
+                         rng);
+      Dense<float> second({.in_features = 50, .out_features = 50, .activation = Activation::relu},
+                          rng);
       Dense<float> last({.in_features = 50, .out_features = 10}, rng);
       return Sequential(std::move(first), std::move(second), std::move(last));
     };

@@ -9,8 +9,10 @@
 
 namespace selgate::examples {
 
-/// Reads the four IDX files of MNIST or Fashion-MNIST (by their usual names, gzipped) from a folder.
-inline TaskData multi_fashion_data(const std::filesystem::path& folder, const MultiImageOptions& options) {
+/// Reads the four IDX files of MNIST or Fashion-MNIST (by their usual names, gzipped) from a
+/// folder.
+inline TaskData multi_fashion_data(const std::filesystem::path& folder,
+                                   const MultiImageOptions& options) {
   auto read = [&](const std::string& set) {
     return read_labelled_images(folder / (set + "-images-idx3-ubyte.gz"),
                                 folder / (set + "-labels-idx1-ubyte.gz"));
@@ -22,7 +24,8 @@ inline TaskData multi_fashion_data(const std::filesystem::path& folder, const Mu
           .metric = Metric::accuracy,
           .num_train = sets->train.size(),
           .num_test = sets->test.size(),
-          .fill = [sets](Split split, std::span<const Index> examples, Out<float> x, Out<float> labels) {
+          .fill = [sets](Split split, std::span<const Index> examples, Out<float> x,
+                         Out<float> labels) {
             (split == Split::train ? sets->train : sets->test).compose(examples, x, labels);
           }};
 }

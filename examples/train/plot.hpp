@@ -59,9 +59,9 @@ inline LinePlot expert_weight_plot(std::vector<std::string> gates, std::vector<s
   return plot;
 }
 
-/// The cost of a step over training, a line for each gate: a row of panels each for time, for counted
-/// FLOPs and, where all have them, for instructions, in units of the mean over the training with
-/// `unit`, one of the gates. Throws shape_error.
+/// The cost of a step over training, a line for each gate: a row of panels each for time, for
+/// counted FLOPs and, where all have them, for instructions, in units of the mean over the training
+/// with `unit`, one of the gates. Throws shape_error.
 inline LinePlot cost_plot(const std::vector<std::string>& gates,
                           std::span<const CostHistory> histories, std::size_t unit) {
   require_size("cost_plot: histories (gates)", gates.size(), histories.size());

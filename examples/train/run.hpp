@@ -30,13 +30,14 @@ class Run {
   static constexpr bool is_dselect_k = std::same_as<Head, DSelectKHead<float>>;
 
  public:
-  Run(std::string gate, Model model, const TaskData& data, const RunOptions& options, Executor& executor)
+  Run(std::string gate, Model model, const TaskData& data, const RunOptions& options,
+      Executor& executor)
       : gate_(std::move(gate)),
         data_(data),
         options_(options),
         steps_per_epoch_(std::max<Index>(1, data.num_train / options.batch)),
-        trainer_(std::move(model), AdamOptions{.learning_rate = options.learning_rate}, options.batch,
-                 mix_key(options.seed, 4)),
+        trainer_(std::move(model), AdamOptions{.learning_rate = options.learning_rate},
+                 options.batch, mix_key(options.seed, 4)),
         x_(data.features, options.batch),
         labels_(static_cast<Index>(data.tasks.size()), options.batch) {
     trainer_.context.executor = &executor;
@@ -48,21 +49,24 @@ class Run {
     const auto start = std::chrono::steady_clock::now();
     std::printf("\n%s, %s gates, %lld parameters, %lld steps\n", gate_.c_str(),
                 Gates::is_static ? "static" : "per-example",
-                static_cast<long long>(num_parameters(trainer_.model)), static_cast<long long>(num_steps()));
+                static_cast<long long>(num_parameters(trainer_.model)),
+                static_cast<long long>(num_steps()));
     std::fflush(stdout);
     {
-      Progress progress(std::cout, progress_options(STDOUT_FILENO, options_.quiet), options_.epochs);
+      Progress progress(std::cout, progress_options(STDOUT_FILENO, options_.quiet),
+                        options_.epochs);
       for (Index epoch = 0; epoch < options_.epochs; ++epoch) train_epoch(epoch, progress);
     }
     for (const std::string& text : result_.warnings) std::printf("warning: %s\n", text.c_str());
-    result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    result_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result_.training_flops = static_cast<double>(trainer_.flops());
     if (!options_.instructions.empty()) {
       for (double step : result_.cost.steps) {
         const std::string name = gate_ + " " + to_text(static_cast<std::int64_t>(step));
         const auto count = options_.instructions.find(name);
-        require(count != options_.instructions.end(), "--instructions", "a line of each counted step",
-                "none of " + name);
+        require(count != options_.instructions.end(), "--instructions",
+                "a line of each counted step", "none of " + name);
         result_.cost.instructions.push_back(count->second);
       }
     }
@@ -81,8 +85,9 @@ class Run {
     Index last_batch = 0;
     for (Index i = 0; i < steps_per_epoch_; ++i) {
       const auto first = static_cast<std::size_t>(i * options_.batch);
-      const std::span<const Index> examples(order.data() + first,
-                                            std::min(order.size() - first, static_cast<std::size_t>(options_.batch)));
+      const std::span<const Index> examples(
+          order.data() + first,
+          std::min(order.size() - first, static_cast<std::size_t>(options_.batch)));
       const auto batch = last_batch = static_cast<Index>(examples.size());
       auto x = x_.leftCols(batch);
       auto labels = labels_.leftCols(batch);
@@ -90,8 +95,10 @@ class Run {
       schedule();
       if (static_cast<std::int64_t>(trainer_.context.step) % record_every() == 0) record(x);
       loss += step(x, {labels});
-      const double done = static_cast<double>(epoch) + static_cast<double>(i + 1) / static_cast<double>(steps_per_epoch_);
-      if (i + 1 < steps_per_epoch_) progress.update(done, fields(loss / static_cast<double>(i + 1)));
+      const double done = static_cast<double>(epoch) +
+                          static_cast<double>(i + 1) / static_cast<double>(steps_per_epoch_);
+      if (i + 1 < steps_per_epoch_)
+        progress.update(done, fields(loss / static_cast<double>(i + 1)));
     }
     if (epoch + 1 == options_.epochs) record(x_.leftCols(last_batch));
     progress.epoch(epoch + 1, fields(loss / static_cast<double>(steps_per_epoch_)));
@@ -108,7 +115,8 @@ class Run {
     count_instructions(recorded, name, [&] { objective = trainer_.step(x, labels).total; });
     step_seconds_.push_back(std::chrono::duration<double>(Clock::now() - start).count());
     if (recorded) {
-      const auto middle = step_seconds_.begin() + static_cast<std::ptrdiff_t>(step_seconds_.size() / 2);
+      const auto middle =
+          step_seconds_.begin() + static_cast<std::ptrdiff_t>(step_seconds_.size() / 2);
       std::nth_element(step_seconds_.begin(), middle, step_seconds_.end());
       result_.cost.steps.push_back(static_cast<double>(number));
       result_.cost.seconds.push_back(*middle);
@@ -120,7 +128,8 @@ class Run {
 
   [[nodiscard]] std::vector<Progress::Field> fields(double loss) const {
     std::vector<Progress::Field> all = {{"objective", fixed(loss, 4)}};
-    const auto& [weights, tasks, is_static] = trainer_.model.body.task_weights(trainer_.cache().body);
+    const auto& [weights, tasks, is_static] =
+        trainer_.model.body.task_weights(trainer_.cache().body);
     all.emplace_back("experts", fixed(mean_support(weights), 2));
     if constexpr (is_dselect_k) all.emplace_back("binary bits", percent(watch_.last().binary_bits));
     all.emplace_back("GFLOP", fixed(static_cast<double>(trainer_.flops()) * 1e-9, 1));
@@ -143,8 +152,8 @@ class Run {
       if (options_.round_at < 1 && step == at(options_.round_at)) round_gates();
     }
   }
-  /// Every task keeps its k largest weights, one selector each, frozen; the mix trains on. Adam starts
-  /// afresh: its old momentum would move frozen bits back into the fractional band.
+  /// Every task keeps its k largest weights, one selector each, frozen; the mix trains on. Adam
+  /// starts afresh: its old momentum would move frozen bits back into the fractional band.
   void round_gates() {
     result_.rounded_at = static_cast<std::int64_t>(trainer_.context.step);
     const Matrix<float> weights = mean_weights(x_);
@@ -160,7 +169,9 @@ class Run {
     trainer_.optimizer = Adam(AdamOptions{.learning_rate = options_.learning_rate}, trainer_.model);
   }
 
-  [[nodiscard]] std::int64_t record_every() const { return std::max<std::int64_t>(1, num_steps() / 100); }
+  [[nodiscard]] std::int64_t record_every() const {
+    return std::max<std::int64_t>(1, num_steps() / 100);
+  }
   /// The tasks' weights for the picture, and the health of the gate.
   void record(const In<float>& x) {
     const Matrix<float> weights = mean_weights(x);
@@ -173,7 +184,8 @@ class Run {
     }
     if constexpr (is_dselect_k) {
       const Gates& gates = trainer_.model.body.gates;
-      for (std::string& text : watch_.observe(step, gates.head(), gates.logits(gate_cache_, x.cols()))) {
+      for (std::string& text :
+           watch_.observe(step, gates.head(), gates.logits(gate_cache_, x.cols()))) {
         result_.warnings.push_back(std::move(text));
       }
     }
@@ -218,10 +230,12 @@ class Run {
       support += mean_support(weights) * static_cast<double>(weights.num_columns());
       columns += static_cast<double>(weights.num_columns());
       for (Index c = 0; c < weights.num_columns(); ++c) {
-        result_.most_experts = std::max(result_.most_experts,
-                                        static_cast<Index>((weights.dense().col(c).array() != 0.0f).count()));
+        result_.most_experts =
+            std::max(result_.most_experts,
+                     static_cast<Index>((weights.dense().col(c).array() != 0.0f).count()));
       }
-      result_.weights += mean_weights(x) * static_cast<float>(batch) / static_cast<float>(data_.num_test);
+      result_.weights +=
+          mean_weights(x) * static_cast<float>(batch) / static_cast<float>(data_.num_test);
       if constexpr (is_dselect_k) {
         const Gates& gates = trainer_.model.body.gates;
         const DSelectKReport r = report<float>(gates.head(), gates.logits(gate_cache_, batch));
@@ -279,8 +293,12 @@ std::vector<GateResult> run_gates(const Experiment& experiment, const TaskData& 
   for (const std::string& gate : options.gates) {
     if (gate == "dselect-k") {
       run(gate, std::type_identity<DSelectKHead<float>>{},
-          DSelectKOptions{.in_features = p, .num_experts = n, .k = options.k, .gamma = options.gamma,
-                          .entropy_weight = options.lambda, .penalty_weight = options.xi});
+          DSelectKOptions{.in_features = p,
+                          .num_experts = n,
+                          .k = options.k,
+                          .gamma = options.gamma,
+                          .entropy_weight = options.lambda,
+                          .penalty_weight = options.xi});
     } else if (gate == "top-k") {
       run(gate, std::type_identity<TopKHead<float>>{},
           TopKOptions{.in_features = p, .num_experts = n, .k = options.k});

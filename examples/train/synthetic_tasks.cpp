@@ -8,8 +8,8 @@
 namespace selgate::examples {
 namespace {
 
-/// The synthetic experiment of the paper (appendix C.2): regression tasks that share experts, each the
-/// sum of four ReLU units, a static gate a task and no towers.
+/// The synthetic experiment of the paper (appendix C.2): regression tasks that share experts, each
+/// the sum of four ReLU units, a static gate a task and no towers.
 struct SumsOfUnits {
   Index in_features, num_experts, num_tasks;
   Index units = 4;
@@ -30,8 +30,9 @@ struct SumsOfUnits {
 }  // namespace
 
 std::vector<GateResult> run_synthetic(const TaskData& data, const RunOptions& options) {
-  return run_gates(SumsOfUnits{data.features, options.num_experts, static_cast<Index>(data.tasks.size())},
-                   data, options);
+  return run_gates(
+      SumsOfUnits{data.features, options.num_experts, static_cast<Index>(data.tasks.size())}, data,
+      options);
 }
 
 }  // namespace selgate::examples

@@ -176,9 +176,9 @@ TEST_CASE("multi_image: options out of range and sizes that disagree are refused
           "MultiImages: validation_images: expected 1..11 of the 12 training images, got " +
               std::to_string(wrong));
   }
-  CHECK_THAT(
-      message_of<config_error>([] { make_multi_images(some_images(12), some_images(0), small_images()); }),
-      ContainsSubstring("number of test images: expected >= 1, got 0"));
+  CHECK_THAT(message_of<config_error>(
+                 [] { make_multi_images(some_images(12), some_images(0), small_images()); }),
+             ContainsSubstring("number of test images: expected >= 1, got 0"));
   auto shapes = [](LabelledImages train, LabelledImages test) {
     return message_of<shape_error>([&] { make_multi_images(train, test, small_images()); });
   };

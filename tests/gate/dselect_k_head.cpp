@@ -43,8 +43,8 @@ const Context in_training = training(1);
 
 TEST_CASE("DSelect-k head: golden values") {
   const DSelectKHead<double> four({.num_experts = 4, .k = 2, .entropy_weight = 1});
-  const auto a = pass(four, logits<double>({.2, -.1}, {{.1, -.2}, {.3, .05}}), Matrix<double>::Zero(4, 1),
-                      {.context = in_training});
+  const auto a = pass(four, logits<double>({.2, -.1}, {{.1, -.2}, {.3, .05}}),
+                      Matrix<double>::Zero(4, 1), {.context = in_training});
   const double expected_four[] = {.177348458, .453982795, .069113286, .299555461};
   for (Index e = 0; e < 4; ++e) CHECK_THAT(a.w(e, 0), WithinAbs(expected_four[e], 1e-9));
   CHECK_THAT(a.regularization, WithinAbs(2.186188471, 1e-9));
@@ -58,8 +58,8 @@ TEST_CASE("DSelect-k head: golden values") {
   CHECK_THAT(b.regularization, WithinAbs(3.940009434, 1e-9));
 }
 
-TEMPLATE_TEST_CASE("DSelect-k head: equals equations (4) and (5), whatever becomes of spare codes", "",
-                   float, double) {
+TEMPLATE_TEST_CASE("DSelect-k head: equals equations (4) and (5), whatever becomes of spare codes",
+                   "", float, double) {
   using S = TestType;
   const Index n = GENERATE(range(1, 10), values({16, 17, 33}));
   const Index k = std::min<Index>(3, n), m = num_bits(n), codes = Index{1} << m;
@@ -88,7 +88,8 @@ TEMPLATE_TEST_CASE("DSelect-k head: equals equations (4) and (5), whatever becom
       }
     }
     const L error = (w.col(c).template cast<L>() - expected).cwiseAbs().maxCoeff();
-    CHECK(static_cast<double>(error) <= 16 * static_cast<double>(std::numeric_limits<S>::epsilon()));
+    CHECK(static_cast<double>(error) <=
+          16 * static_cast<double>(std::numeric_limits<S>::epsilon()));
     if (policy != SpareCodes::penalty || is_power_of_two(n)) {
       CHECK(head.sums_to_one());
       CHECK(std::abs(expected.sum() - 1) <= 1e-15L);
@@ -107,7 +108,8 @@ TEMPLATE_TEST_CASE("DSelect-k head: one expert", "", float, double) {
   CHECK(result.regularization == 0);
 }
 
-TEMPLATE_TEST_CASE("DSelect-k head: one selector, whose mix has nothing to learn", "", float, double) {
+TEMPLATE_TEST_CASE("DSelect-k head: one selector, whose mix has nothing to learn", "", float,
+                   double) {
   using S = TestType;
   Rng rng(1);
   const DSelectKHead<S> head({.num_experts = 6});
@@ -116,12 +118,13 @@ TEMPLATE_TEST_CASE("DSelect-k head: one selector, whose mix has nothing to learn
   CHECK((result.dlogits.bottomRows(3).array() != S(0)).all());
 }
 
-TEMPLATE_TEST_CASE("DSelect-k head: with binary bits at most k experts, and a gradient of +0", "", float,
-                   double) {
+TEMPLATE_TEST_CASE("DSelect-k head: with binary bits at most k experts, and a gradient of +0", "",
+                   float, double) {
   using S = TestType;
   const Index n = GENERATE(2, 5, 8, 33), k = 2;
   const SpareCodes policy = GENERATE(from_range(std::begin(policies), std::end(policies)));
-  const DSelectKHead<S> head({.num_experts = n, .k = k, .entropy_weight = 1, .spare_codes = policy});
+  const DSelectKHead<S> head(
+      {.num_experts = n, .k = k, .entropy_weight = 1, .spare_codes = policy});
   Rng rng(2);
   Matrix<S> z = uniform<S>(head.num_logits(), 50, rng);
   const Index bits = z.rows() - k;
@@ -166,8 +169,8 @@ TEMPLATE_TEST_CASE("DSelect-k head: twin selectors stay twins, and count as one 
   const auto twins = pass(head, logits<S>({S(.5), S(.5)}, {bits, bits}), uniform<S>(8, 1, rng),
                           {.context = in_training, .storage = storage});
   CHECK(twins.dlogits.middleRows(2, 3) == twins.dlogits.middleRows(5, 3));
-  const auto merged = pass(head, logits<S>({S(.5), S(-.5)}, {frozen, frozen}), uniform<S>(8, 1, rng),
-                           {.storage = storage});
+  const auto merged = pass(head, logits<S>({S(.5), S(-.5)}, {frozen, frozen}),
+                           uniform<S>(8, 1, rng), {.storage = storage});
   CHECK((merged.w.array() != S(0)).count() == 1);
   CHECK_THAT(merged.w(5, 0), WithinAbs(1, 1e-7));
   if (storage == Storage::routing) CHECK(merged.weights.routing().num_entries() == 1);
@@ -183,12 +186,13 @@ TEMPLATE_TEST_CASE("DSelect-k head: all bits at 0 spread the weight evenly", "",
   CHECK_THAT(result.regularization, WithinAbs(3 * std::log(8.0), 1e-6));
 }
 
-TEMPLATE_TEST_CASE("DSelect-k head: a selector frozen on a code without expert", "", float, double) {
+TEMPLATE_TEST_CASE("DSelect-k head: a selector frozen on a code without expert", "", float,
+                   double) {
   using S = TestType;
   const Storage storage = GENERATE(Storage::dense, Storage::routing);
   const Matrix<S> z = constant_bits<S>(5, 1, S(0.5));  // code 7
-  const auto penalty = pass(DSelectKHead<S>({.num_experts = 5, .penalty_weight = 2}), z, Matrix<S>::Ones(5, 1),
-                            {.context = in_training, .storage = storage});
+  const auto penalty = pass(DSelectKHead<S>({.num_experts = 5, .penalty_weight = 2}), z,
+                            Matrix<S>::Ones(5, 1), {.context = in_training, .storage = storage});
   CHECK(penalty.w.isZero(0));
   CHECK(penalty.dlogits.isZero(0));
   CHECK_THAT(penalty.regularization, WithinAbs(2e6, 1));  // xi / 1e-6
@@ -224,7 +228,8 @@ TEMPLATE_TEST_CASE("DSelect-k head: the penalty is finite next to mass 0", "", f
 }
 
 TEST_CASE("DSelect-k head: regularizers are of training, and scale with the context") {
-  const DSelectKOptions options{.num_experts = 5, .k = 2, .entropy_weight = 0.3, .penalty_weight = 0.7};
+  const DSelectKOptions options{
+      .num_experts = 5, .k = 2, .entropy_weight = 0.3, .penalty_weight = 0.7};
   const Matrix<double> z = logits<double>({0, 1}, {{.1, .2, .3}, {-.1, .4, 0}}),
                        none = Matrix<double>::Zero(5, 1);
   auto run = [&](double lambda, double xi, const HeadPassOptions& how) {
@@ -233,26 +238,29 @@ TEST_CASE("DSelect-k head: regularizers are of training, and scale with the cont
     changed.penalty_weight = xi;
     return pass(DSelectKHead<double>(changed), z, none, how);
   };
-  const auto entropy = run(1, 0, {.context = in_training}), penalty = run(0, 1, {.context = in_training});
+  const auto entropy = run(1, 0, {.context = in_training}),
+             penalty = run(0, 1, {.context = in_training});
   Context context = in_training;
   context.entropy_factor = 2;
   context.penalty_factor = 3;
   const auto both = run(0.3, 0.7, {.context = context, .scale = 0.5});
   CHECK_THAT(both.regularization,
              WithinAbs(0.5 * (0.6 * entropy.regularization + 2.1 * penalty.regularization), 1e-14));
-  CHECK((both.dlogits - 0.5 * (0.6 * entropy.dlogits + 2.1 * penalty.dlogits)).cwiseAbs().maxCoeff() <=
-        1e-14);
+  CHECK((both.dlogits - 0.5 * (0.6 * entropy.dlogits + 2.1 * penalty.dlogits))
+            .cwiseAbs()
+            .maxCoeff() <= 1e-14);
   CHECK(run(0.3, 0.7, {}).regularization == 0);
   CHECK(run(0.3, 0.7, {}).dlogits.isZero(0));
   CHECK(run(0, 0, {.context = in_training}).regularization == 0);
   CHECK(run(0, 0, {.context = in_training}).dlogits.isZero(0));
   // Fold and renormalise lose no mass, so that there is nothing to penalise.
-  CHECK(pass(DSelectKHead<double>({.num_experts = 5, .spare_codes = SpareCodes::fold}), z.topRows(4), none,
-             {.context = in_training})
+  CHECK(pass(DSelectKHead<double>({.num_experts = 5, .spare_codes = SpareCodes::fold}),
+             z.topRows(4), none, {.context = in_training})
             .regularization == 0);
 }
 
-TEMPLATE_TEST_CASE("DSelect-k head: hardened, at most k experts whatever the logits", "", float, double) {
+TEMPLATE_TEST_CASE("DSelect-k head: hardened, at most k experts whatever the logits", "", float,
+                   double) {
   using S = TestType;
   const Storage storage = GENERATE(Storage::dense, Storage::routing);
   DSelectKHead<S> head({.num_experts = 8, .k = 2, .entropy_weight = 1});
@@ -264,7 +272,8 @@ TEMPLATE_TEST_CASE("DSelect-k head: hardened, at most k experts whatever the log
   z.col(0).setZero();  // code 0
   z.col(1).bottomRows(6).setConstant(-std::numeric_limits<S>::infinity());
   z.col(2).bottomRows(6).setConstant(std::numeric_limits<S>::infinity());
-  const auto result = pass(head, z, uniform<S>(8, 30, rng), {.context = in_training, .storage = storage});
+  const auto result =
+      pass(head, z, uniform<S>(8, 30, rng), {.context = in_training, .storage = storage});
   for (Index c = 0; c < 30; ++c) CHECK((result.w.col(c).array() != S(0)).count() <= 2);
   CHECK(result.w.col(0) == column<S>({1, 0, 0, 0, 0, 0, 0, 0}));
   CHECK((result.w(0, 1) > S(0.99) && result.w(7, 2) > S(0.99)));
@@ -329,12 +338,16 @@ TEST_CASE("DSelect-k head: denormal logits, with and without flushing them to 0"
 
 TEST_CASE("DSelect-k head: an empty batch, and the width of the step") {
   DSelectKHead<double> head({.num_experts = 4, .k = 2, .entropy_weight = 1});
-  const auto empty = pass(head, Matrix<double>(6, 0), Matrix<double>(4, 0), {.context = in_training});
+  const auto empty =
+      pass(head, Matrix<double>(6, 0), Matrix<double>(4, 0), {.context = in_training});
   CHECK((empty.w.cols() == 0 && empty.regularization == 0));
   const Matrix<double> z = logits<double>({0, 0}, {{1, -2}, {3, 4}});
   head.set_gamma(10);
-  CHECK(weights_of(head, z) == weights_of(DSelectKHead<double>({.num_experts = 4, .k = 2, .gamma = 10}), z));
-  CHECK_THROWS_WITH(head.set_gamma(0), "DSelect-k gate: gamma: expected a finite number > 0 in the gate's scalar type, got 0");
+  CHECK(weights_of(head, z) ==
+        weights_of(DSelectKHead<double>({.num_experts = 4, .k = 2, .gamma = 10}), z));
+  CHECK_THROWS_WITH(
+      head.set_gamma(0),
+      "DSelect-k gate: gamma: expected a finite number > 0 in the gate's scalar type, got 0");
   CHECK(head.options().gamma == 10);
 }
 
@@ -362,8 +375,9 @@ TEST_CASE("DSelect-k head: says what is wrong with a logit") {
   z(3, 1) = inf;  // a bit of 1
   CHECK(weights_of(head, z).allFinite());
   z(1, 1) = inf;
-  CHECK_THROWS_WITH(weights_of(head, z), "DSelect-k gate: logit in row 1, column 1: expected a finite "
-                                         "number or -inf, got inf");
+  CHECK_THROWS_WITH(weights_of(head, z),
+                    "DSelect-k gate: logit in row 1, column 1: expected a finite "
+                    "number or -inf, got inf");
   z.col(1).head(2).setConstant(-inf);
   CHECK_THROWS_AS(weights_of(head, z), numeric_error);
   z(1, 1) = 0;  // selector 0 is out
@@ -387,8 +401,9 @@ TEST_CASE("DSelect-k head: a cache is made for so many columns") {
   GateOutput<float> weights(Storage::dense, 3, 3);
   const Matrix<float> z = Matrix<float>::Zero(head.num_logits(), 3);
   CHECK_THROWS_AS(head.forward({}, z, weights, cache), shape_error);
-  CHECK_THROWS_WITH(head.forward({}, z, weights, cache),
-                    "DSelect-k gate: columns: expected at most 2, for which the cache was made, got 3");
+  CHECK_THROWS_WITH(
+      head.forward({}, z, weights, cache),
+      "DSelect-k gate: columns: expected at most 2, for which the cache was made, got 3");
 }
 
 TEST_CASE("DSelect-k head: rejects options out of range") {

@@ -62,8 +62,8 @@ TEST_CASE("DSelect-k head: laws") {
           highest = -highest.cwiseAbs();
         }
       }
-      // At an edge the second derivative jumps, which a quotient of differences sees to first order;
-      // and each selector without an expert adds 1e4, whose rounding it divides by 1e-6.
+      // At an edge the second derivative jumps, which a quotient of differences sees to first
+      // order; and each selector without an expert adds 1e4, whose rounding it divides by 1e-6.
       LayerLawOptions layer{.batch = 2, .max_coordinates = 60};
       if (regime != Regime::fractional) layer.difference_tolerance = 1e-3;
       // Keeps the objective near 1, so that differences of it lose few digits.

@@ -29,8 +29,8 @@ Vector<S> convex(Index n, Index support, Rng& rng) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("DSelect-k weights: every convex w with at most k non-zeros has logits", "", float,
-                   double) {
+TEMPLATE_TEST_CASE("DSelect-k weights: every convex w with at most k non-zeros has logits", "",
+                   float, double) {
   using S = TestType;
   // Proposition 1 of the paper.
   const Index n = GENERATE(1, 2, 3, 5, 8, 9, 16, 33);
@@ -92,8 +92,9 @@ TEMPLATE_TEST_CASE("DSelect-k weights: into a bank", "", float, double) {
 
   GateBank<Dense<S>, DSelectKHead<S>> without_bias(
       {.in_features = 5, .num_experts = 6, .k = 3, .bias = false}, 1, rng);
-  CHECK_THROWS_WITH(set_weights(without_bias, 0, w),
-                    "DSelect-k weights: options.bias of a per-example gate: expected true, got false");
+  CHECK_THROWS_WITH(
+      set_weights(without_bias, 0, w),
+      "DSelect-k weights: options.bias of a per-example gate: expected true, got false");
 }
 
 TEST_CASE("DSelect-k weights: rejects what no logits can give") {

@@ -11,7 +11,8 @@ namespace {
 using HeadD = DSelectKHead<double>;
 
 /// Logits of one column: k alphas of 0, then the bits of each selector, in units of gamma.
-Vector<double> column(const HeadD& head, std::initializer_list<std::initializer_list<double>> bits) {
+Vector<double> column(const HeadD& head,
+                      std::initializer_list<std::initializer_list<double>> bits) {
   Vector<double> z = Vector<double>::Zero(head.num_logits());
   Index at = head.k();
   for (const auto& selector : bits) {
@@ -24,7 +25,8 @@ Vector<double> column(const HeadD& head, std::initializer_list<std::initializer_
 
 TEST_CASE("dselect-k report: support, distinct codes and binary bits are apart") {
   const HeadD head({.num_experts = 4, .k = 2, .gamma = 2});
-  // One bit of each selector is fractional: four experts in the support, but both selectors lean to 1.
+  // One bit of each selector is fractional: four experts in the support, but both selectors lean
+  // to 1.
   const auto half = report(head, column(head, {{0.3, -0.6}, {0.2, -0.7}}));
   CHECK(half.mean_support == 2);
   CHECK(half.mean_distinct_codes == 1);
@@ -118,9 +120,11 @@ TEST_CASE("dselect-k watch: frozen early, unreachable, twins") {
   CHECK(second(chosen, 99).find("step 99: every bit is frozen before step 100") == 0);
   CHECK(second(chosen, 100).empty());
   CHECK(second(column(head, {{0.6, 0.1, 0.7}, {0.6, 0.6, 0.6}}), 100)
-            .find("50 % of the selectors are frozen on a code without expert") != std::string::npos);
+            .find("50 % of the selectors are frozen on a code without expert") !=
+        std::string::npos);
   CHECK(second(column(head, {{0.1, 0.2, 0.3}, {0.1, 0.2, 0.3}}), 100)
-            .find("100 % of the columns have two selectors with equal logits") != std::string::npos);
+            .find("100 % of the columns have two selectors with equal logits") !=
+        std::string::npos);
 }
 
 TEST_CASE("dselect-k report: logits of another head") {

@@ -26,8 +26,9 @@ TEST_CASE("gate: laws of a top-k gate on a small network") {
       [](auto scalar, Rng& rng) {
         using S = decltype(scalar);
         using Map = Sequential<Dense<S>, Dense<S>>;
-        Map map(Dense<S>({.in_features = 4, .out_features = 7, .activation = Activation::relu}, rng),
-                Dense<S>({.in_features = 7, .out_features = 5}, rng));
+        Map map(
+            Dense<S>({.in_features = 4, .out_features = 7, .activation = Activation::relu}, rng),
+            Dense<S>({.in_features = 7, .out_features = 5}, rng));
         return Gate<Map, TopKHead<S>>(std::move(map), TopKHead<S>({.num_experts = 5, .k = 2}));
       },
       {.layer = {.batch = 6, .parameter_noise = 0.3, .bit_equal_batches = true}, .max_support = 2});

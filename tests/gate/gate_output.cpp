@@ -59,7 +59,9 @@ TEST_CASE("gate output: begins anew, up to its capacity") {
   CHECK(weights.num_columns() == 5);
   CHECK(weights.routing().num_entries() == 0);
   CHECK_THROWS_AS(weights.begin(6), shape_error);
-  CHECK_THROWS_WITH(weights.begin(6), "gate output: columns: expected at most 5, for which the cache was made, got 6");
+  CHECK_THROWS_WITH(
+      weights.begin(6),
+      "gate output: columns: expected at most 5, for which the cache was made, got 6");
   CHECK(weights.num_columns() == 5);
 }
 

@@ -26,7 +26,8 @@ TEST_CASE("gate report: shares, support and sums, dense and routing") {
     CHECK(r.max_sum == 1);
     CHECK(r.soft_share == std::vector<double>{0.125, 0.625, 0});
     CHECK(r.hard_share == std::vector<double>{0.5, 1, 0});
-    const double entropy = -(0.25 * std::log(0.25) + 0.75 * std::log(0.75) + 0.5 * std::log(0.5)) / 2;
+    const double entropy =
+        -(0.25 * std::log(0.25) + 0.75 * std::log(0.75) + 0.5 * std::log(0.5)) / 2;
     CHECK_THAT(r.mean_entropy, Catch::Matchers::WithinAbs(entropy, 1e-15));
   }
   const GateReport second = report(dense, 1, 2);  // task 1 of two static gates
@@ -39,10 +40,11 @@ TEST_CASE("gate report: text") {
   GateOutput<float> weights(Storage::dense, 2, 1);
   weights.begin(1);
   weights.dense() << 1, 0;
-  CHECK(describe(report(weights)) ==
-        "1 columns: 1.000 experts on average, 1 at most; weights sum to 1.000..1.000; entropy 0.000\n"
-        "  expert 0: mean weight 1.000, selected by 100.000 %\n"
-        "  expert 1: mean weight 0.000, selected by 0.000 %\n");
+  CHECK(
+      describe(report(weights)) ==
+      "1 columns: 1.000 experts on average, 1 at most; weights sum to 1.000..1.000; entropy 0.000\n"
+      "  expert 0: mean weight 1.000, selected by 100.000 %\n"
+      "  expert 1: mean weight 0.000, selected by 0.000 %\n");
 }
 
 }  // namespace selgate

@@ -38,7 +38,8 @@ auto pass(const H& head, const Matrix<typename H::Scalar>& logits,
       if (options.everywhere || weights.weight(e, c) != S(0)) dweights.weight_ref(e, c) = dw(e, c);
     }
   }
-  head.backward(options.context, logits, weights, dweights, options.scale, dlogits, gradient, cache);
+  head.backward(options.context, logits, weights, dweights, options.scale, dlogits, gradient,
+                cache);
   return HeadPass<S>{weights, weights.to_dense(), dlogits,
                      head.regularization(options.context, options.scale, cache),
                      head.flops(logits.cols(), cache)};

@@ -43,8 +43,8 @@ struct Watcher {
     for (Index c = 0; c < x.cols(); ++c) cache.seen->forward.push_back(context.example(c));
     y = 2 * x;
   }
-  void backward(const Context& context, const In<double>& x, const In<double>&, const In<double>& dy,
-                Out<double> dx, Gradient&, Cache& cache) const {
+  void backward(const Context& context, const In<double>& x, const In<double>&,
+                const In<double>& dy, Out<double> dx, Gradient&, Cache& cache) const {
     for (Index c = 0; c < x.cols(); ++c) cache.seen->backward.push_back(context.example(c));
     if (wanted(dx)) dx += 2 * dy;
   }
@@ -102,10 +102,12 @@ TEST_CASE("list bank: an expert runs for its examples alone, and knows who they 
   CHECK(bank.expert(0).seen->forward == Examples{base, base + 1, base + 2, base + 3});
   CHECK(bank.expert(1).seen->forward == Examples{base + 1, base + 3});
   CHECK(bank.expert(2).seen->forward.empty());
-  for (Index e = 0; e < 3; ++e) CHECK(bank.expert(e).seen->backward == bank.expert(e).seen->forward);
+  for (Index e = 0; e < 3; ++e)
+    CHECK(bank.expert(e).seen->backward == bank.expert(e).seen->forward);
   CHECK(outputs.block(dispatch, 1).col(1) == 2 * x.col(3));
   CHECK(dx == (Matrix<double>(2, 4) << 2, 4, 2, 4, 2, 4, 2, 4).finished());
-  CHECK((gradient.touched.contains(0) && gradient.touched.contains(1) && !gradient.touched.contains(2)));
+  CHECK((gradient.touched.contains(0) && gradient.touched.contains(1) &&
+         !gradient.touched.contains(2)));
   CHECK(bank.regularization(context, dispatch, cache) == 20);
   CHECK(bank.flops(dispatch, cache) ==
         Flops{.forward = 12, .backward = 0, .input_gradient = 24 + 2 * 6});

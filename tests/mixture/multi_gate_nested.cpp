@@ -18,7 +18,8 @@ TEST_CASE("mixture: laws where each expert is a mixture itself") {
         using Inner = MultiGateMixture<DenseBank<S>, StaticDSelectKGate<S>>;
         ListBank<Inner> experts(5, [&] {
           return Inner(DenseBank<S>({.in_features = 4, .out_features = 3, .num_experts = 2}, rng),
-                       StaticDSelectKGate<S>({.num_experts = 2, .entropy_weight = 0.01}, rng), storage);
+                       StaticDSelectKGate<S>({.num_experts = 2, .entropy_weight = 0.01}, rng),
+                       storage);
         });
         using Gates = TopKGate<S>;
         return MultiGateMixture<ListBank<Inner>, Gates>(

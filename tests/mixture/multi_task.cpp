@@ -230,10 +230,11 @@ TEMPLATE_TEST_CASE_SIG("multi-task model: without towers the representation is t
                        ((Index units), units), 1, 2) {
   Rng rng(8);
   const Index tasks = 3;
-  using Body = MultiGateMixture<DenseBank<double>, GateBank<StaticMap<double>, DSelectKHead<double>>>;
-  const Body body(DenseBank<double>({.in_features = p, .out_features = units, .num_experts = 4}, rng),
-                  GateBank<StaticMap<double>, DSelectKHead<double>>({.num_experts = 4, .k = 2}, tasks,
-                                                                    rng));
+  using Body =
+      MultiGateMixture<DenseBank<double>, GateBank<StaticMap<double>, DSelectKHead<double>>>;
+  const Body body(
+      DenseBank<double>({.in_features = p, .out_features = units, .num_experts = 4}, rng),
+      GateBank<StaticMap<double>, DSelectKHead<double>>({.num_experts = 4, .k = 2}, tasks, rng));
   const std::vector<double> task_weights = {1, 0.5, 2};
   const Loss<double> loss = units == 1 ? Loss<double>(SquaredError<double>{})
                                        : Loss<double>(SoftmaxCrossEntropy<double>{});
@@ -245,7 +246,8 @@ TEMPLATE_TEST_CASE_SIG("multi-task model: without towers the representation is t
   const MultiTask towers(body, std::vector<Dense<double>>(tasks, same), losses, task_weights);
 
   const Matrix<double> x = uniform<double>(p, batch, rng);
-  Matrix<double> values = Matrix<double>::Zero(tasks, batch), mask = Matrix<double>::Ones(tasks, batch);
+  Matrix<double> values = Matrix<double>::Zero(tasks, batch),
+                 mask = Matrix<double>::Ones(tasks, batch);
   values.rightCols(2).setOnes();
   mask(1, 4) = 0;
   auto pass = [&](const auto& m) {
@@ -265,7 +267,8 @@ TEMPLATE_TEST_CASE_SIG("multi-task model: without towers the representation is t
   };
   const auto [got_losses, got, got_gradient] = pass(model);
   const auto [expected_losses, expected, expected_gradient] = pass(towers);
-  for (std::size_t t = 0; t < 3; ++t) CHECK_THAT(got_losses[t], WithinAbs(expected_losses[t], 1e-15));
+  for (std::size_t t = 0; t < 3; ++t)
+    CHECK_THAT(got_losses[t], WithinAbs(expected_losses[t], 1e-15));
   CHECK((got - expected).cwiseAbs().maxCoeff() <= 1e-14);
   CHECK((got_gradient - expected_gradient).cwiseAbs().maxCoeff() <= 1e-14);
 

@@ -69,7 +69,8 @@ void print(const char* name, typename Head::Options options, Storage storage) {
   const GateBank<Map, Head> gates(options, 2, rng);
   const Matrix<S> x = uniform<S>(19, 37, rng, -1, 1);
   const auto computed = pass<GateBank<Map, Head>, S>(gates, x, storage);
-  if constexpr (!gates.is_static) {  // other gates of more logits are promised rounding errors alone
+  if constexpr (!gates
+                     .is_static) {  // other gates of more logits are promised rounding errors alone
     const bool is_promised = std::same_as<Head, DSelectKHead<S>> || 2 * options.num_experts <= 64;
     for (const Index batch : {1, 2, 5, 16}) {
       if (is_promised) require_same_bits(gates, x, computed, batch, storage, name);

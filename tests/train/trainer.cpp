@@ -20,8 +20,12 @@ template <class S>
 auto make_model() {
   Rng rng(1);
   DenseBank<S> bank({.in_features = features, .out_features = 5, .num_experts = experts}, rng);
-  GateBank<Dense<S>, DSelectKHead<S>> gates(
-      {.in_features = features, .num_experts = experts, .k = 2, .gamma = 0.5, .entropy_weight = 0.05}, 2, rng);
+  GateBank<Dense<S>, DSelectKHead<S>> gates({.in_features = features,
+                                             .num_experts = experts,
+                                             .k = 2,
+                                             .gamma = 0.5,
+                                             .entropy_weight = 0.05},
+                                            2, rng);
   const Dense<S> tower({.in_features = 5, .out_features = 1}, rng);
   return MultiTask(MultiGateMixture(std::move(bank), std::move(gates)), std::vector{tower, tower},
                    {SquaredError<S>{}, BinaryCrossEntropy<S>{}}, {0.5, 0.5});
@@ -48,8 +52,8 @@ Data<S> make_data() {
 
 TEMPLATE_TEST_CASE("trainer: learns both tasks, and counts what ran", "", float, double) {
   const auto data = make_data<TestType>();
-  Trainer<Model<TestType>, Adam<Model<TestType>>> trainer(make_model<TestType>(),
-                                                          AdamOptions{.learning_rate = 1e-2}, batch, 1);
+  Trainer<Model<TestType>, Adam<Model<TestType>>> trainer(
+      make_model<TestType>(), AdamOptions{.learning_rate = 1e-2}, batch, 1);
   const Objective first = trainer.step(data.x, {data.labels});
   const std::int64_t flops = trainer.flops();
   for (int i = 0; i < 300; ++i) trainer.step(data.x, {data.labels});
@@ -79,7 +83,8 @@ TEST_CASE("trainer: any number of threads gives the same bits") {
 
 TEST_CASE("trainer: a step that fails leaves the model as it was") {
   const auto data = make_data<double>();
-  Trainer<Model<double>, Adam<Model<double>>> trainer(make_model<double>(), AdamOptions{}, batch, 1);
+  Trainer<Model<double>, Adam<Model<double>>> trainer(make_model<double>(), AdamOptions{}, batch,
+                                                      1);
   trainer.step(data.x, {data.labels});
   const Vector<double> before = pack<double>(trainer.model);
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -106,7 +111,8 @@ TEST_CASE("trainer: a masked label is never looked at") {
   Matrix<double> mask = Matrix<double>::Ones(2, batch);
   mask(0, 5) = 0;
   auto train = [&](double value) {
-    Trainer<Model<double>, Adam<Model<double>>> trainer(make_model<double>(), AdamOptions{}, batch, 1);
+    Trainer<Model<double>, Adam<Model<double>>> trainer(make_model<double>(), AdamOptions{}, batch,
+                                                        1);
     data.labels(0, 5) = value;
     trainer.step(data.x, {data.labels, mask});
     return pack<double>(trainer.model);

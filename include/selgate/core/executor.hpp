@@ -18,7 +18,8 @@ namespace selgate {
 /// gives the same bits. One thread (the default everywhere) means: run in the caller.
 class Executor {
  public:
-  /// Throws config_error for num_threads < 1, std::system_error where the system has no thread left.
+  /// Throws config_error for num_threads < 1, std::system_error where the system has no thread
+  /// left.
   explicit Executor(int num_threads) {
     require(num_threads >= 1, "Executor: num_threads", ">= 1", num_threads);
     try {

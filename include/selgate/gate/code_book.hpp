@@ -25,7 +25,9 @@ class CodeBook {
   [[nodiscard]] int num_bits() const { return selgate::num_bits(num_experts_); }
   [[nodiscard]] Index num_codes() const { return Index{1} << num_bits(); }
   [[nodiscard]] bool has_spare() const { return num_codes() != num_experts_; }
-  [[nodiscard]] bool loses_mass() const { return has_spare() && spare_codes_ == SpareCodes::penalty; }
+  [[nodiscard]] bool loses_mass() const {
+    return has_spare() && spare_codes_ == SpareCodes::penalty;
+  }
   [[nodiscard]] bool renormalises() const {
     return has_spare() && spare_codes_ == SpareCodes::renormalise;
   }

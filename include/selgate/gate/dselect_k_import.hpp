@@ -8,13 +8,13 @@
 
 namespace selgate {
 
-/// The logits column that makes a DSelect-k head give the weights w (Proposition 1 of Hazimeh et al.,
-/// 2021, appendix B.1: every convex w with at most k non-zeros has one).
+/// The logits column that makes a DSelect-k head give the weights w (Proposition 1 of Hazimeh et
+/// al., 2021, appendix B.1: every convex w with at most k non-zeros has one).
 ///
 /// The non-zero experts take one selector each, the last of them all that are left over; bits are
 /// z = +-gamma/2 (1 + margin). margin >= 0 gives w to rounding with frozen bits; margin in (-1, 0)
-/// leaves the bits fractional and trainable, and w approximate. Erratum of the paper: it divides the
-/// last weight by k - s*, but the k - s* + 1 selectors i = s*..k share it.
+/// leaves the bits fractional and trainable, and w approximate. Erratum of the paper: it divides
+/// the last weight by k - s*, but the k - s* + 1 selectors i = s*..k share it.
 ///
 /// Throws shape_error unless w has n entries, config_error unless they are >= 0, sum to 1 within
 /// 1e-4 and have 1..k non-zeros, or for margin <= -1.
@@ -25,7 +25,8 @@ Vector<S> dselect_k_logits(const DSelectKHead<S>& head, const Vector<S>& w, doub
   Index support = 0;
   S sum(0);
   for (Index e = 0; e < w.size(); ++e) {
-    require(w[e] >= S(0), "DSelect-k weights: entry " + to_text(e), ">= 0", static_cast<double>(w[e]));
+    require(w[e] >= S(0), "DSelect-k weights: entry " + to_text(e), ">= 0",
+            static_cast<double>(w[e]));
     support += w[e] > S(0);
     sum += w[e];
   }
@@ -57,15 +58,16 @@ template <class Bank, class S>
 void set_weights(Bank& bank, Index t, const Vector<S>& w, double margin = 0) {
   const Vector<S> logits = dselect_k_logits(bank.head(), w, margin);
   auto gate = bank.task(t);
-  require(gate.rows != nullptr, "DSelect-k weights: options.bias of a per-example gate", "true", false);
+  require(gate.rows != nullptr, "DSelect-k weights: options.bias of a per-example gate", "true",
+          false);
   if (gate.weight != nullptr) {
     std::fill(gate.weight, gate.weight + gate.in_features * logits.size(), S(0));
   }
   std::copy(logits.data(), logits.data() + logits.size(), gate.rows);
 }
 
-/// Turns parameters whose bits are stored most significant first (the TensorFlow layer, LibMTL) into
-/// ours and back: reverses the bits of every selector. For a DSelect-k bank or its gradient.
+/// Turns parameters whose bits are stored most significant first (the TensorFlow layer, LibMTL)
+/// into ours and back: reverses the bits of every selector. For a DSelect-k bank or its gradient.
 template <class Bank>
 void reverse_bit_order(Bank& bank) {
   auto reverse = [](auto* first, Index count, Index size) {
@@ -79,7 +81,8 @@ void reverse_bit_order(Bank& bank) {
     const Index k = codes.shape[0], m = codes.shape[1];
     for (Index i = 0; i < k; ++i) {
       const Index row = codes.first + i * m;
-      if (gate.weight != nullptr) reverse(gate.weight + gate.in_features * row, m, gate.in_features);
+      if (gate.weight != nullptr)
+        reverse(gate.weight + gate.in_features * row, m, gate.in_features);
       if (gate.rows != nullptr) reverse(gate.rows + row, m, 1);
     }
   }

@@ -24,7 +24,8 @@ struct DSelectKOptions {
 
 namespace detail {
 
-/// The options, if all are in their ranges (gamma is checked by its setter); else throws config_error.
+/// The options, if all are in their ranges (gamma is checked by its setter); else throws
+/// config_error.
 inline const DSelectKOptions& checked(const DSelectKOptions& options) {
   require_experts("DSelect-k gate", options.num_experts, options.k);
   require_not_negative("DSelect-k gate: entropy_weight", options.entropy_weight);

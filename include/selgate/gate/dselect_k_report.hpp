@@ -21,7 +21,8 @@ struct SelectorState {
 template <class S>
 SelectorState selector_state(const DSelectKHead<S>& head, const S* logits, Index i) {
   PerBit<SmoothStep<S>> bits;
-  for (int j = 0; j < head.num_bits(); ++j) bits[static_cast<std::size_t>(j)] = head.bit(logits, i, j);
+  for (int j = 0; j < head.num_bits(); ++j)
+    bits[static_cast<std::size_t>(j)] = head.bit(logits, i, j);
   const Subcube cube = subcube(bits.data(), head.num_bits());
   if (cube.free != 0) return {.fractional_bits = cube.num_free()};
   return {.fractional_bits = 0, .code = cube.base, .expert = head.codes().expert_of(cube.base)};
@@ -77,7 +78,8 @@ DSelectKReport report(const DSelectKHead<S>& head, const std::type_identity_t<In
     distinct += static_cast<double>(std::unique(likely.begin(), likely.end()) - likely.begin());
     likely.resize(static_cast<std::size_t>(k));
   }
-  const auto columns = static_cast<double>(logits.cols()), selectors = columns * static_cast<double>(k);
+  const auto columns = static_cast<double>(logits.cols()),
+             selectors = columns * static_cast<double>(k);
   r.mean_support = support / columns;
   r.mean_distinct_codes = distinct / columns;
   if (m > 0) r.binary_bits = binary / (selectors * static_cast<double>(m));
@@ -119,11 +121,13 @@ class DSelectKWatch {
          "every bit is frozen before step " + to_text(patience_) +
          "; the choice is early: lower lambda or the learning rate, or raise gamma");
     warn(unreachable_, last_.unreachable > 0,
-         percent(last_.unreachable) + " of the selectors are frozen on a code without expert; raise "
-         "penalty_weight, or fold spare codes");
+         percent(last_.unreachable) +
+             " of the selectors are frozen on a code without expert; raise "
+             "penalty_weight, or fold spare codes");
     warn(twins_, last_.twins > 0,
-         percent(last_.twins) + " of the columns have two selectors with equal logits, which stay equal; raise "
-         "code_range");
+         percent(last_.twins) +
+             " of the columns have two selectors with equal logits, which stay equal; raise "
+             "code_range");
     return news;
   }
 
@@ -132,7 +136,9 @@ class DSelectKWatch {
   [[nodiscard]] std::int64_t frozen_since() const { return frozen_since_; }
 
  private:
-  static std::string percent(double share) { return to_text(static_cast<int>(100 * share + 0.5)) + " %"; }
+  static std::string percent(double share) {
+    return to_text(static_cast<int>(100 * share + 0.5)) + " %";
+  }
 
   std::int64_t patience_, frozen_since_ = -1;
   bool saturated_ = false, early_ = false, unreachable_ = false, twins_ = false;

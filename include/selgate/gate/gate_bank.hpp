@@ -42,9 +42,9 @@ struct TaskGate {
 /// T gates over one stacked logit map: the gates of the tasks of a multi-gate mixture.
 ///
 /// Map is StaticMap<S> (a static gate: the same weights for every example) or any Layer with T h
-/// outputs (h = head.num_logits()); Dense is the usual one. Tasks are just more columns: the T h x B
-/// logits are, byte for byte, h x (T B), so one call of the head serves every task of every example.
-/// Column b T + t of the weights is task t of example b; a static bank has T columns.
+/// outputs (h = head.num_logits()); Dense is the usual one. Tasks are just more columns: the T h x
+/// B logits are, byte for byte, h x (T B), so one call of the head serves every task of every
+/// example. Column b T + t of the weights is task t of example b; a static bank has T columns.
 template <class Map, Head HeadType>
   requires Layer<Map> || std::same_as<Map, StaticMap<typename HeadType::Scalar>>
 class GateBank {
@@ -81,10 +81,13 @@ class GateBank {
       : GateBank(make_map(options, num_tasks, rng), HeadType(options), num_tasks) {
     initialise(rng);
   }
-  /// Any map. Throws shape_error unless it has num_tasks * h outputs. A Dense map of its own keeps the
-  /// order of its sums (DenseOptions::order).
+  /// Any map. Throws shape_error unless it has num_tasks * h outputs. A Dense map of its own keeps
+  /// the order of its sums (DenseOptions::order).
   GateBank(Map map, HeadType head, Index num_tasks)
-      : map_(std::move(map)), head_(std::move(head)), groups_(head_.row_groups()), num_tasks_(num_tasks) {
+      : map_(std::move(map)),
+        head_(std::move(head)),
+        groups_(head_.row_groups()),
+        num_tasks_(num_tasks) {
     if constexpr (is_static) {
       require_size("gate bank: rows of the static table", head_.num_logits(), map_.table.rows());
       require_size("gate bank: columns of the static table (tasks)", num_tasks, map_.table.cols());
@@ -212,7 +215,8 @@ class GateBank {
         if (is_static) {
           draw(gate.rows + group.first, rows, group.static_range);
         } else {
-          draw(gate.weight + gate.in_features * group.first, gate.in_features * rows, group.weight_range);
+          draw(gate.weight + gate.in_features * group.first, gate.in_features * rows,
+               group.weight_range);
           if (gate.rows != nullptr) draw(gate.rows + group.first, rows, group.bias_range);
         }
       }

@@ -16,10 +16,10 @@ enum class Storage { dense, routing };
 
 /// The weights of a gate, one column per logits column, or the derivative by them.
 ///
-/// Invariant: a weight is non-zero iff its expert is in the support. DSelect-k's support is a property
-/// of its bits, so a product that would underflow is raised to the smallest normal number; a softmax
-/// that underflows to 0 leaves the support, and its derivative is 0 there too.
-/// A derivative has values in the support of its weights alone, and 0 elsewhere.
+/// Invariant: a weight is non-zero iff its expert is in the support. DSelect-k's support is a
+/// property of its bits, so a product that would underflow is raised to the smallest normal number;
+/// a softmax that underflows to 0 leaves the support, and its derivative is 0 there too. A
+/// derivative has values in the support of its weights alone, and 0 elsewhere.
 template <class S>
 class GateOutput {
  public:

@@ -10,7 +10,8 @@
 
 namespace selgate {
 
-/// Which experts a gate uses, from the weights of any columns (examples, or tasks of a static gate).
+/// Which experts a gate uses, from the weights of any columns (examples, or tasks of a static
+/// gate).
 struct GateReport {
   Index columns = 0;
   double mean_support = 0;  // experts with non-zero weight
@@ -44,7 +45,8 @@ GateReport report(const GateOutput<S>& weights, Index first = 0, Index stride = 
       for (Index e = 0; e < weights.num_experts(); ++e) count(e, weights.dense()(e, c));
     } else {
       const auto experts = weights.routing().experts(c);
-      for (std::size_t i = 0; i < experts.size(); ++i) count(experts[i], weights.routing().weights(c)[i]);
+      for (std::size_t i = 0; i < experts.size(); ++i)
+        count(experts[i], weights.routing().weights(c)[i]);
     }
     r.mean_support += static_cast<double>(support);
     r.max_support = std::max(r.max_support, support);
@@ -68,12 +70,13 @@ inline std::string describe(const GateReport& r) {
         std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed, 3);
     return std::string(buffer, code == std::errc{} ? end : buffer);
   };
-  std::string text = to_text(r.columns) + " columns: " + digits(r.mean_support) + " experts on average, " +
-                     to_text(r.max_support) + " at most; weights sum to " + digits(r.min_sum) + ".." +
-                     digits(r.max_sum) + "; entropy " + digits(r.mean_entropy) + "\n";
+  std::string text = to_text(r.columns) + " columns: " + digits(r.mean_support) +
+                     " experts on average, " + to_text(r.max_support) +
+                     " at most; weights sum to " + digits(r.min_sum) + ".." + digits(r.max_sum) +
+                     "; entropy " + digits(r.mean_entropy) + "\n";
   for (std::size_t e = 0; e < r.soft_share.size(); ++e) {
-    text += "  expert " + to_text(e) + ": mean weight " + digits(r.soft_share[e]) + ", selected by " +
-            digits(100 * r.hard_share[e]) + " %\n";
+    text += "  expert " + to_text(e) + ": mean weight " + digits(r.soft_share[e]) +
+            ", selected by " + digits(100 * r.hard_share[e]) + " %\n";
   }
   return text;
 }

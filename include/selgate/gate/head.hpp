@@ -21,8 +21,8 @@ struct RowGroup {
 };
 using RowGroups = std::vector<RowGroup>;
 
-/// The mathematics of a gate: from h logits to weights over n experts, column by column. A gate is a
-/// logit map and a head (gate/gate_bank.hpp).
+/// The mathematics of a gate: from h logits to weights over n experts, column by column. A gate is
+/// a logit map and a head (gate/gate_bank.hpp).
 ///
 /// Laws, checked for any type by selgate/testing.hpp:
 ///   forward   sets weights: >= 0, non-zero in the support alone; a column sums to 1 where
@@ -32,14 +32,15 @@ using RowGroups = std::vector<RowGroup>;
 ///   regularization  scale times the SUM over the columns of the last forward: the caller says what
 ///             a column weighs (Context::example_weight, or 1 for a static gate).
 ///   flops     of forward and backward, without the regularizers.
-/// A head may say `has_few_logits`: its linear map then adds in a fixed order, whatever their number.
-/// Non-finite logits throw numeric_error with row and column, a backward pass without its forward
-/// pass state_error.
+/// A head may say `has_few_logits`: its linear map then adds in a fixed order, whatever their
+/// number. Non-finite logits throw numeric_error with row and column, a backward pass without its
+/// forward pass state_error.
 template <class H>
-concept Head = Module<H> && requires(const H& head, const Context& context, In<typename H::Scalar> in,
-                                     Out<typename H::Scalar> out, GateOutput<typename H::Scalar>& weights,
-                                     const GateOutput<typename H::Scalar>& dweights, double scale,
-                                     typename H::Cache& cache, typename H::Gradient& gradient) {
+concept Head = Module<H> &&
+    requires(const H& head, const Context& context, In<typename H::Scalar> in,
+             Out<typename H::Scalar> out, GateOutput<typename H::Scalar>& weights,
+             const GateOutput<typename H::Scalar>& dweights, double scale, typename H::Cache& cache,
+             typename H::Gradient& gradient) {
   { head.num_experts() } -> std::convertible_to<Index>;
   { head.num_logits() } -> std::convertible_to<Index>;
   { head.row_groups() } -> std::same_as<RowGroups>;
@@ -98,8 +99,10 @@ inline double glorot_range(Index p, Index n) {
 /// The checks that every head's options share.
 inline void require_experts(const std::string& name, Index num_experts, Index k) {
   require(num_experts >= 1, name + ": num_experts", ">= 1", num_experts);
-  require(num_experts <= (Index{1} << 31) - 1, name + ": num_experts", "<= 2147483647", num_experts);
-  require(k >= 1 && k <= num_experts, name + ": k", "1.." + to_text(num_experts) + " (num_experts)", k);
+  require(num_experts <= (Index{1} << 31) - 1, name + ": num_experts", "<= 2147483647",
+          num_experts);
+  require(k >= 1 && k <= num_experts, name + ": k", "1.." + to_text(num_experts) + " (num_experts)",
+          k);
 }
 inline void require_not_negative(const std::string& what, double value) {
   require(value >= 0 && value - value == 0, what, "a finite number >= 0", value);

@@ -23,7 +23,9 @@ class Routing {
   [[nodiscard]] std::span<const std::int32_t> experts() const { return experts_; }
   [[nodiscard]] std::span<const S> weights() const { return weights_; }
   [[nodiscard]] std::span<S> weights() { return weights_; }
-  [[nodiscard]] std::span<const std::int32_t> experts(Index c) const { return column(experts(), c); }
+  [[nodiscard]] std::span<const std::int32_t> experts(Index c) const {
+    return column(experts(), c);
+  }
   [[nodiscard]] std::span<const S> weights(Index c) const { return column(weights(), c); }
   [[nodiscard]] std::span<S> weights(Index c) { return column(weights(), c); }
 
@@ -99,7 +101,8 @@ class EntryList {
     for (std::size_t at = 0; at < entries_.size();) {
       const Index expert = entries_[at].expert;
       S sum(0);
-      for (; at < entries_.size() && entries_[at].expert == expert; ++at) sum += entries_[at].weight;
+      for (; at < entries_.size() && entries_[at].expert == expert; ++at)
+        sum += entries_[at].weight;
       routing.push(expert, sum < smallest ? smallest : sum);
     }
   }

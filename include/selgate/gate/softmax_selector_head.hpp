@@ -22,8 +22,8 @@ struct SoftmaxSelectorOptions {
 ///
 ///   w = sum over i of a_i p_i,   a = softmax(alpha),   p_i = softmax(beta_i / temperature),
 ///
-/// made sparse by cooling, or by the entropy regularizer lambda sum_i H(p_i). The k + k n logits of a
-/// column are alpha, then beta_0, beta_1, ...
+/// made sparse by cooling, or by the entropy regularizer lambda sum_i H(p_i). The k + k n logits of
+/// a column are alpha, then beta_0, beta_1, ...
 ///
 /// Backward, with dot_i = <p_i, dw>:  dalpha += a .* (dot - <a, dot>),
 ///   dbeta_i += p_i .* (g - <p_i, g>) / temperature,  g = a_i dw - scale lambda log p_i.
@@ -64,7 +64,8 @@ class SoftmaxSelectorHead {
 
   /// For schedules. Throws config_error unless finite and > 0.
   void set_temperature(double temperature) {
-    detail::require_positive("softmax-selector gate: temperature", temperature, S(temperature) > S(0));
+    detail::require_positive("softmax-selector gate: temperature", temperature,
+                             S(temperature) > S(0));
     options_.temperature = temperature;
   }
   /// From here on every selector is the one-hot code of its largest logit, and trains no more.

@@ -10,8 +10,8 @@
 namespace selgate {
 
 /// The three dense products of the library, behind one door. Weights W are in x out, activations
-/// features x batch. float and double go to Eigen (or to whatever BLAS the user gave Eigen), or with
-/// AVX-512 to kernels of our own. Up to kernel::max_skinny outputs, for a single example, and
+/// features x batch. float and double go to Eigen (or to whatever BLAS the user gave Eigen), or
+/// with AVX-512 to kernels of our own. Up to kernel::max_skinny outputs, for a single example, and
 /// wherever a fixed order is asked for, they go to a kernel that adds in one order per example, so
 /// that an example's logits do not depend on the batch around it. A derivative dy that is mostly 0
 /// costs its other entries alone, but for a fixed order. Every other scalar (dual numbers, counting

@@ -13,12 +13,12 @@ namespace selgate {
 ///   y_t = sum over e of w_t(x)_e f_e(x),      rows t u .. t u + u - 1 of y.
 ///
 /// An expert runs once per example for the union of the tasks, and not at all where every weight is
-/// exactly 0: forward, backward, zeroing, optimizer step and FLOP count all skip it, and no gradient
-/// changes by that: where a weight is exactly 0, so is the gate's derivative by it (for top-k it is that
-/// of the branch taken).
+/// exactly 0: forward, backward, zeroing, optimizer step and FLOP count all skip it, and no
+/// gradient changes by that: where a weight is exactly 0, so is the gate's derivative by it (for
+/// top-k it is that of the branch taken).
 ///
-/// With one task it is the plain mixture of equation (1). It is itself a Layer, so it nests: a layer
-/// of a Sequential, an expert of another mixture, or a learner alone.
+/// With one task it is the plain mixture of equation (1). It is itself a Layer, so it nests: a
+/// layer of a Sequential, an expert of another mixture, or a learner alone.
 template <ExpertBank Bank, class Gates>
 class MultiGateMixture {
  public:
@@ -47,7 +47,8 @@ class MultiGateMixture {
       : experts(std::move(bank)), gates(std::move(gate_bank)), storage_(storage) {
     require_size("mixture: experts of the gates", experts.num_experts(), gates.num_experts());
     if constexpr (!Gates::is_static) {
-      require_size("mixture: in_features of the gates", experts.in_features(), gates.map().in_features());
+      require_size("mixture: in_features of the gates", experts.in_features(),
+                   gates.map().in_features());
     }
   }
 
@@ -101,8 +102,8 @@ class MultiGateMixture {
     cache.doutputs.layout(cache.dispatch, task_features());
     cache.dweights.zero_like(cache.weights);
     combine_backward<S>(context, cache.terms, cache.outputs, dy, cache.doutputs, cache.dweights);
-    experts.backward(context, cache.dispatch, x, cache.outputs, cache.doutputs, dx, gradient.experts,
-                     cache.bank);
+    experts.backward(context, cache.dispatch, x, cache.outputs, cache.doutputs, dx,
+                     gradient.experts, cache.bank);
     gates.backward(context, x, cache.weights, cache.dweights, dx, gradient.gates, cache.gate);
   }
 

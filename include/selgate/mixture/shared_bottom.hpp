@@ -5,8 +5,8 @@
 
 namespace selgate {
 
-/// The baseline of multi-task learning (Caruana, 1997): one layer, whose output is the representation
-/// of every task.
+/// The baseline of multi-task learning (Caruana, 1997): one layer, whose output is the
+/// representation of every task.
 template <Layer L>
 class SharedBottom : public L {
  public:

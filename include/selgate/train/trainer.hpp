@@ -5,8 +5,8 @@
 
 namespace selgate {
 
-/// One model in training: its gradient, cache, optimizer and clock. What a schedule moves (entropy and
-/// penalty factors, the head's gamma or temperature, the learning rate) is set between steps.
+/// One model in training: its gradient, cache, optimizer and clock. What a schedule moves (entropy
+/// and penalty factors, the head's gamma or temperature, the learning rate) is set between steps.
 template <class Model, class Optimizer>
 class Trainer {
  public:
@@ -30,7 +30,8 @@ class Trainer {
     context.example_weight = 1.0 / static_cast<double>(x.cols());
     set_zero(gradient_);
     model.forward(context, x, cache_);
-    const Objective& objective = model.backward(context, x, labels, not_wanted<S>(), gradient_, cache_);
+    const Objective& objective =
+        model.backward(context, x, labels, not_wanted<S>(), gradient_, cache_);
     optimizer.step(model, gradient_);
     const Flops ran = model.flops(cache_);
     flops_ += ran.forward + ran.backward;
