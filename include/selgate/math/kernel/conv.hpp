@@ -2,7 +2,7 @@
 #pragma once
 
 #include <selgate/math/activation.hpp>
-#include <selgate/math/kernel/lanes.hpp>
+#include <selgate/math/kernel/gather.hpp>
 #include <selgate/math/kernel/offset_product.hpp>
 
 #include <algorithm>
