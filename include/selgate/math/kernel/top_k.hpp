@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/math/kernel/lanes.hpp>
+#include <selgate/math/kernel/gather.hpp>
 
 #include <algorithm>
 #include <cstdint>
