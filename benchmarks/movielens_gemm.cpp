@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The floor of the steps in movielens.cpp: their matrix products alone, by plain Eigen or the BLAS
-// that Eigen was given, with as many experts as the step runs.
+// The floor of the steps in movielens.cpp: their matrix products alone, by whatever serves them there
+// (math/product.hpp), with as many experts as the step runs.
 
 #include "case.hpp"
 
 #include <selgate/core/random.hpp>
-#include <selgate/core/types.hpp>
+#include <selgate/math/product.hpp>
 
 namespace selgate::benchmarks::movielens_gemm {
 namespace {
@@ -19,13 +19,13 @@ class LinearProducts {
         x_(uniform<float>(in, batch, rng)),
         dy_(uniform<float>(out, batch, rng)),
         y_(out, batch),
-        dx_(in, batch),
-        dw_(in, out) {}
+        dx_(Matrix<float>::Zero(in, batch)),
+        dw_(Matrix<float>::Zero(in, out)) {}
 
-  void forward() { y_.noalias() = w_.transpose() * x_; }
+  void forward() { forward_product<float>(w_, Matrix<float>(), x_, y_); }
   void backward() {
-    dw_.noalias() = x_ * dy_.transpose();
-    if (input_gradient_) dx_.noalias() = w_ * dy_;
+    weight_gradient_product<float>(x_, dy_, dw_);
+    if (input_gradient_) input_gradient_product<float>(w_, dy_, dx_);
   }
   [[nodiscard]] std::int64_t flops() const {
     return (input_gradient_ ? 3 : 2) * 2 * w_.size() * x_.cols();
