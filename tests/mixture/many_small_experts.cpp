@@ -13,16 +13,16 @@ using namespace selgate;
 
 namespace {
 
-constexpr Index experts = 37;
+constexpr Index all_experts = 37;
 
 /// Weights of which such a share is not 0, in the same places for so many neighbouring gates.
 template <class S>
 GateOutput<S> some_weights(Index gates, double density, Index same, Rng& rng) {
-  GateOutput<S> weights(Storage::dense, experts, gates);
+  GateOutput<S> weights(Storage::dense, all_experts, gates);
   weights.begin(gates);
-  weights.dense() = uniform<S>(experts, gates, rng, 0.5, 1);
+  weights.dense() = uniform<S>(all_experts, gates, rng, 0.5, 1);
   for (Index t = 0; t < gates; ++t) {
-    for (Index e = 0; e < experts; ++e) {
+    for (Index e = 0; e < all_experts; ++e) {
       const bool zero =
           t % same == 0 ? rng.uniform(0, 1) > density : weights.dense()(e, t - 1) == S(0);
       if (zero) weights.dense()(e, t) = S(0);
@@ -73,7 +73,7 @@ TEMPLATE_TEST_CASE("many small experts: static gates are a product", "", float, 
   if (units > 1 && kernel::Lanes<S>::count <= units) return;
   Rng rng(1);
   const GateOutput<S> weights = some_weights<S>(gates, density, same, rng);
-  Dispatch dispatch(experts);
+  Dispatch dispatch(all_experts);
   dispatch.build(weights, gates, batch, true);
   ExpertBlocks<S> outputs, doutputs;
   outputs.layout(dispatch, units);
