@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The floor of the steps in movielens.cpp: their matrix products alone, by whatever serves them there
-// (math/product.hpp), with as many experts as the step runs.
+// The floor of the steps in movielens.cpp: their matrix products alone, by whatever serves them
+// there (math/product.hpp), with as many experts as the step runs.
 
 #include "case.hpp"
 

@@ -11,7 +11,8 @@ target_compile_options(selgate_dev INTERFACE
   $<$<BOOL:${SELGATE_NATIVE}>:-march=native>)
 # gcc 12 takes the undefined source of an unmasked AVX-512 intrinsic, which Eigen uses, for a mistake
 # (GCC bug 105593).
-if(SELGATE_NATIVE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+if(SELGATE_NATIVE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU"
+   AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(selgate_dev INTERFACE -Wno-uninitialized -Wno-maybe-uninitialized)
 endif()
 # Eigen packs the operands of a product on the heap above this many bytes; with 2 MiB it never does

@@ -56,8 +56,7 @@ struct GateResult {
   Index most_experts = 0;
   std::optional<double> binary_bits;  // DSelect-k alone
   std::optional<std::int64_t> binary_since;  // step
-  std::optional<std::int64_t>
-      rounded_at;  // step, where the gates were rounded and did not converge
+  std::optional<std::int64_t> rounded_at;  // step, where gates were rounded, not converged
   double training_flops = 0;
   double seconds = 0;
   std::vector<WeightHistory> history;  // per task

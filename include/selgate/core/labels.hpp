@@ -60,6 +60,7 @@ bool all_fit(const S* target, Index size, const LabelSet& set) {
 }
 }  // namespace detail
 
+/// Throws shape_error unless prediction is rows x B with target and mask of B entries.
 template <class S>
 void require_label_shapes(const In<S>& prediction, Index rows, const Row<S>& target,
                           const Row<S>& mask) {

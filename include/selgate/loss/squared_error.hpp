@@ -4,6 +4,9 @@
 #include <selgate/loss/reduction.hpp>
 #include <selgate/math/kernel/squared_error.hpp>
 
+#include <algorithm>
+#include <concepts>
+
 namespace selgate {
 
 /// (1/N) * sum of (z - y)^2 for predictions z (1 x B) of targets y; dz = 2 (z - y).

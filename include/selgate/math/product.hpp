@@ -47,7 +47,7 @@ void add_blocked_product(const In<S>& a, const In<S>& b, Out<S> c) {
 template <class S>
 inline constexpr bool has_fast_product = std::same_as<S, float> || std::same_as<S, double>;
 
-/// Whether the kernels for few outputs serve any number: with 32 registers they take 0.7 to 0.95 of
+/// Whether the kernels for few outputs serve any number: with 32 registers they take 0.7 to 1 of
 /// the time of Eigen's product, for 64 to 4096 features and outputs. The user's BLAS comes first.
 #ifdef EIGEN_USE_BLAS
 inline constexpr bool serves_any_size = false;

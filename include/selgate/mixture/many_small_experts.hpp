@@ -2,7 +2,7 @@
 #pragma once
 
 #include <selgate/math/kernel/gather.hpp>
-#include <selgate/math/kernel/skinny_product.hpp>
+#include <selgate/math/product.hpp>
 #include <selgate/mixture/task_vectors.hpp>
 #include <selgate/mixture/terms.hpp>
 
@@ -97,18 +97,11 @@ struct ManySmallExperts {
   void add_product(Index b, Index examples, const TaskVectors<const S>& dy, S* dweights) const {
     if constexpr (L::count > 1) {
       const auto f = outputs.stacked(b, examples);
-      const Index rows = f.rows(), num_tasks = terms.num_tasks();
-      for (Index t = 0; t < num_tasks; t += kernel::max_skinny) {
-        kernel::detail::ScaledColumns<S>{.size = rows,
-                                         .terms = examples,
-                                         .columns = std::min(kernel::max_skinny, num_tasks - t),
-                                         .a = {f.data(), f.outerStride()},
-                                         .factor = dy.at(t, b),
-                                         .factor_row = dy.example_stride,
-                                         .factor_column = dy.task_stride,
-                                         .out = {dweights + t * rows, rows}}
-            .add();
-      }
+      View<S> dw(dweights, f.rows(), terms.num_tasks(), Eigen::OuterStride<>(f.rows()));
+      for_output_blocks(dw.cols(), [&](Index t, Index count) {
+        kernel::skinny_weight_gradient<S>(f, dy.at(t, b), dy.task_stride, dy.example_stride,
+                                          dw.middleCols(t, count));
+      });
     }
   }
 

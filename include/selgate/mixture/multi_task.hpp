@@ -111,7 +111,7 @@ class MultiTask {
     cache.predictions.resize(max_batch, cache.first.back());
     cache.dpredictions.resize(max_batch, cache.first.back());
     cache.labels.resize(max_batch, std::min(num_tasks(), tasks_at_once));
-    cache.mask = cache.labels;
+    cache.mask.resize(cache.labels.rows(), cache.labels.cols());
     cache.objective.losses.resize(losses_.size());
     return cache;
   }

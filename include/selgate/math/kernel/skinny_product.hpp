@@ -246,20 +246,26 @@ void skinny_input_gradient(const In<S>& w, const In<S>& dy, Out<S> dx) {
   }
 }
 
-/// dW += x dy'; the examples are added in index order for every entry.
+/// dW += x dy'; the examples are added in index order for every entry. dy(o, b) is
+/// dy[o * output_stride + b * example_stride].
 template <class S>
-void skinny_weight_gradient(const In<S>& x, const In<S>& dy, Out<S> dw) {
-  for (Index b = 0; b < dy.cols(); b += max_skinny) {
+void skinny_weight_gradient(const In<S>& x, const S* dy, Index output_stride, Index example_stride,
+                            Out<S> dw) {
+  for (Index b = 0; b < x.cols(); b += max_skinny) {
     detail::ScaledColumns<S>{.size = x.rows(),
-                             .terms = std::min(max_skinny, dy.cols() - b),
-                             .columns = dy.rows(),
+                             .terms = std::min(max_skinny, x.cols() - b),
+                             .columns = dw.cols(),
                              .a = {x.data() + b * x.outerStride(), x.outerStride()},
-                             .factor = dy.data() + b * dy.outerStride(),
-                             .factor_row = dy.outerStride(),
-                             .factor_column = 1,
+                             .factor = dy + b * example_stride,
+                             .factor_row = example_stride,
+                             .factor_column = output_stride,
                              .out = {dw.data(), dw.outerStride()}}
         .add();
   }
+}
+template <class S>
+void skinny_weight_gradient(const In<S>& x, const In<S>& dy, Out<S> dw) {
+  skinny_weight_gradient<S>(x, dy.data(), 1, dy.outerStride(), dw);
 }
 
 }  // namespace selgate::kernel
