@@ -5,7 +5,8 @@
 #
 # A header may include its own folder and the folders of lower floors; folders on one floor do not
 # know each other; there is no circle; a program's header (selgate.hpp, testing.hpp) is included by
-# nobody. selgate.hpp brings the whole of floors 0 to 4 and of train/, and nothing else.
+# nobody. selgate.hpp brings the whole of floors 0 to 4 and of train/, and nothing else. A header that
+# names Eigen:: brings <Eigen/Core>, itself or by what it includes.
 cmake_minimum_required(VERSION 3.25)
 
 set(floors
@@ -47,6 +48,8 @@ foreach(header IN LISTS headers)
   foreach(line IN LISTS lines)
     if(NOT line MATCHES "<([^>]+)>")
       problem("${header}: write <selgate/...>: ${line}")
+    elseif(CMAKE_MATCH_1 STREQUAL "Eigen/Core")
+      set(brings_eigen_${header} TRUE)
     elseif(CMAKE_MATCH_1 MATCHES "^selgate/(([^/]+).*)$")
       set(included ${CMAKE_MATCH_1})
       set(included_folder ${CMAKE_MATCH_2})
@@ -73,10 +76,17 @@ while(NOT count EQUAL before)
     foreach(included IN LISTS includes_of_${header})
       if(included IN_LIST remaining)
         set(blocked TRUE)
+      elseif(brings_eigen_${included})
+        set(brings_eigen_${header} TRUE)
       endif()
     endforeach()
-    if(NOT blocked)
-      list(REMOVE_ITEM remaining ${header})
+    if(blocked)
+      continue()
+    endif()
+    list(REMOVE_ITEM remaining ${header})
+    file(STRINGS ${include_dir}/selgate/${header} naming REGEX "Eigen::")
+    if(naming AND NOT brings_eigen_${header})
+      problem("${header}: names Eigen:: without <Eigen/Core>")
     endif()
   endforeach()
   list(LENGTH remaining count)
