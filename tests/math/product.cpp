@@ -63,6 +63,23 @@ TEMPLATE_TEST_CASE("product: the fast ways equal the plain loops", "", float, do
   CHECK(plain.dw_of_rows == plain.dw);
 }
 
+TEMPLATE_TEST_CASE("product: with examples in the lanes", "", float, double) {
+  using S = TestType;
+  static constexpr Index lanes = kernel::min_batch<S>;
+  const Index in = GENERATE(1, 33, 256, 300), out = GENERATE(1, 7, 8, 21),
+              batch = lanes + GENERATE(0, 1, lanes - 1, lanes, lanes + 1, 3 * lanes - 1);
+  const bool has_bias = GENERATE(false, true);
+  Rng rng(4);
+  const Matrix<S> w = uniform<S>(in, out, rng), bias = uniform<S>(has_bias ? out : 0, 1, rng),
+                  x = uniform<S>(in, batch, rng);
+  Matrix<S> y = Matrix<S>::Constant(out, batch, std::numeric_limits<S>::quiet_NaN());
+  kernel::batched_forward<S>(w, bias, x, y);
+  using L = long double;
+  Matrix<L> plain(out, batch);
+  forward_product<L>(w.template cast<L>(), bias.template cast<L>(), x.template cast<L>(), plain);
+  CHECK(close(y, plain, in + 1));
+}
+
 TEMPLATE_TEST_CASE("product: where most of dy is 0, the rest alone", "", float, double) {
   using S = TestType;
   const Index in = 33, out = GENERATE(20, 64, 100), batch = GENERATE(1, 37);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <selgate/core/types.hpp>
+#include <selgate/math/kernel/batched_forward.hpp>
 #include <selgate/math/kernel/skinny_product.hpp>
 
 #include <algorithm>
@@ -47,15 +48,13 @@ void add_blocked_product(const In<S>& a, const In<S>& b, Out<S> c) {
 template <class S>
 inline constexpr bool has_fast_product = std::same_as<S, float> || std::same_as<S, double>;
 
-/// Whether the kernels for few outputs serve any number: with 32 registers they take 0.7 to 1 of
-/// the time of Eigen's product, for 64 to 4096 features and outputs. The user's BLAS comes first.
+/// Whether our kernels serve any number of outputs: with 32 registers they are faster than Eigen's
+/// product (docs/performance.md). The user's BLAS comes first.
 #ifdef EIGEN_USE_BLAS
 inline constexpr bool serves_any_size = false;
 #else
 inline constexpr bool serves_any_size = kernel::pack_registers == 32;
 #endif
-/// But few features have a dot product spend its time on adding up lanes.
-inline constexpr Index min_features = 128;
 /// Few outputs, or a single example: a blocked product would copy the weights for it.
 inline bool is_skinny(Index outputs, Index examples) {
   return outputs <= kernel::max_skinny || examples == 1;
@@ -96,14 +95,17 @@ template <class S>
 void forward_product(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y,
                      [[maybe_unused]] SumOrder order = SumOrder::fastest) {
   if constexpr (detail::has_fast_product<S>) {
+    if (x.cols() == 0) return;
     if (detail::is_skinny(w.cols(), x.cols()) || order == SumOrder::fixed ||
-        (detail::serves_any_size && w.rows() >= detail::min_features)) {
+        (detail::serves_any_size && x.cols() < kernel::min_batch<S>)) {
       detail::for_output_blocks(w.cols(), [&](Index first, Index count) {
         const Index biases = bias.size() != 0 ? count : 0;
         kernel::skinny_forward<S>(w.middleCols(first, count),
                                   bias.middleRows(biases ? first : 0, biases), x,
                                   y.middleRows(first, count));
       });
+    } else if constexpr (detail::serves_any_size) {
+      kernel::batched_forward<S>(w, bias, x, y);
     } else {
       for (Index b = 0; b < y.cols(); ++b) {  // sums start at the bias
         S* at = y.col(b).data();
