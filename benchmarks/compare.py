@@ -34,13 +34,16 @@ NOT_SETTINGS = {"impl", "threads", "median_us", "flops", "experts"}
 STEP = "movielens_train gate=dselect static=true B=128 dropout=none"
 SOFTMAX_STEP = "movielens_train gate=softmax static=true B=128 dropout=none"
 TWO = " experts=2"
-GEMM = "movielens_gemm B=128 experts={}"
+GEMM = "movielens_gemm B=128 by={} experts={}"
 GATE = "gate_sparse_fwdbwd_dselect n={} k=2 p=128 B=256 f={}"
 MILLION = 1 << 20
 IMAGES = "fashion_train gate=dselect static=true B=256"
 OWN_RATIOS = [
-    ("step of (a) / its matrix products", STEP, GEMM.format(8)),
-    ("step of (a) on 2 experts / its matrix products", STEP + TWO, GEMM.format(2)),
+    ("step of (a) / its matrix products by Eigen", STEP, GEMM.format("eigen", 8)),
+    ("step of (a) / its matrix products by selgate", STEP, GEMM.format("selgate", 8)),
+    ("on 2 experts / its matrix products by Eigen", STEP + TWO, GEMM.format("eigen", 2)),
+    ("on 2 experts / its matrix products by selgate", STEP + TWO, GEMM.format("selgate", 2)),
+    ("matrix products of (a), selgate / Eigen", GEMM.format("selgate", 8), GEMM.format("eigen", 8)),
     ("step of (a) on 2 experts / on all 8", STEP + TWO, STEP),
     ("step of (a) with static softmax / by hand", SOFTMAX_STEP, "movielens_by_hand B=128"),
     ("step of (a), 2 threads / 1", STEP.replace(" dropout", " executor=2 dropout"), STEP),
