@@ -95,5 +95,11 @@ void require_backward_shapes(const L& layer, const char* name, const In<S>& x, c
     detail::require_apart<S>(name, "dx and dy", dx, dy);
   }
 }
+/// Throws shape_error unless the gradient of parameters is as large as they are.
+template <class P>
+void require_gradient(const char* name, const P& parameters, const P& gradient) {
+  require_size(name, "rows of the gradient", parameters.rows(), gradient.rows());
+  require_size(name, "columns of the gradient", parameters.cols(), gradient.cols());
+}
 
 }  // namespace selgate

@@ -151,6 +151,14 @@ template <class T>
 void require_size(std::string_view owner, std::string_view what, T expected, T got) {
   if (expected != got) require_size(std::string(owner) + ": " + std::string(what), expected, got);
 }
+/// Throws state_error unless the cache was made by a module of the same size.
+template <class T>
+  requires std::integral<T>
+void require_cache(std::string_view owner, std::string_view what, T expected, T got) {
+  if (expected == got) return;
+  require<state_error>(false, std::string(owner) + ": " + std::string(what) + " of the cache",
+                       to_text(expected), got);
+}
 /// Throws shape_error for more columns than the cache (or output) was made for.
 template <class T>
   requires std::integral<T>
