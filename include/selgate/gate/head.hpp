@@ -4,6 +4,7 @@
 #include <selgate/gate/gate_output.hpp>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace selgate {
@@ -56,7 +57,7 @@ concept Head = Module<H> &&
 namespace detail {
 
 template <class H, class S>
-void require_logits(const H& head, const char* name, const In<S>& logits) {
+void require_logits(const H& head, std::string_view name, const In<S>& logits) {
   require_size(name, "rows of the logits", head.num_logits(), logits.rows());
 }
 
@@ -122,7 +123,7 @@ class HeadDoor {
 
   /// Throws state_error for a cache of another head, shape_error for one of fewer columns.
   template <class H>
-  void require_room(const H& head, const char* name, Index columns) const {
+  void require_room(const H& head, std::string_view name, Index columns) const {
     require_cache(name, "logits", head.num_logits(), num_logits_);
     require_cache(name, "experts", head.num_experts(), num_experts_);
     require_capacity(name, max_columns_, columns);
@@ -130,7 +131,7 @@ class HeadDoor {
 
   /// Checks what forward gets, and begins its weights.
   template <class H, class S>
-  void begin_forward(const H& head, const char* name, const In<S>& logits, GateOutput<S>& weights) {
+  void begin_forward(const H& head, std::string_view name, const In<S>& logits, GateOutput<S>& weights) {
     detail::require_logits(head, name, logits);
     require_room(head, name, logits.cols());
     require_size(name, "experts of the weights", num_experts_, weights.num_experts());
@@ -142,7 +143,7 @@ class HeadDoor {
 
   /// Checks what backward gets.
   template <class H, class S>
-  void begin_backward(const H& head, const char* name, const In<S>& logits,
+  void begin_backward(const H& head, std::string_view name, const In<S>& logits,
                       const GateOutput<S>& weights, const GateOutput<S>& dweights,
                       const Out<S>& dlogits) const {
     detail::require_logits(head, name, logits);
@@ -160,7 +161,7 @@ class HeadDoor {
 
  private:
   template <class S>
-  void require_output(const char* name, const char* what, const GateOutput<S>& output) const {
+  void require_output(std::string_view name, const char* what, const GateOutput<S>& output) const {
     const bool fits = output.num_experts() == num_experts_ && output.num_columns() == columns_;
     if (fits && output.storage() == storage_) {
       if (storage_ == Storage::dense || output.routing().num_columns() == columns_) return;
