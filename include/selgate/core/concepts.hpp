@@ -74,7 +74,8 @@ void require_apart(std::string_view owner, const char* what, const In<S>& out, c
 /// The checks at a layer's door: features agree with the layer, columns with each other, and no
 /// output lies over an input.
 template <class L, class S>
-void require_forward_shapes(const L& layer, std::string_view name, const In<S>& x, const Out<S>& y) {
+void require_forward_shapes(const L& layer, std::string_view name, const In<S>& x,
+                            const Out<S>& y) {
   require_size(name, "rows of x (in_features)", layer.in_features(), x.rows());
   require_size(name, "rows of y (out_features)", layer.out_features(), y.rows());
   require_size(name, "columns of y (examples in x)", x.cols(), y.cols());

@@ -131,7 +131,8 @@ class HeadDoor {
 
   /// Checks what forward gets, and begins its weights.
   template <class H, class S>
-  void begin_forward(const H& head, std::string_view name, const In<S>& logits, GateOutput<S>& weights) {
+  void begin_forward(const H& head, std::string_view name, const In<S>& logits,
+                     GateOutput<S>& weights) {
     detail::require_logits(head, name, logits);
     require_room(head, name, logits.cols());
     require_size(name, "experts of the weights", num_experts_, weights.num_experts());
