@@ -97,3 +97,13 @@ TEST_CASE("require_forward_shapes, require_backward_shapes: no output lies over 
   CHECK_THROWS_WITH(backward(y), ContainsSubstring("dx and y"));
   CHECK_THROWS_WITH(backward(dy), ContainsSubstring("dx and dy"));
 }
+
+TEST_CASE("require_gradient: names both sizes") {
+  const Matrix<double> weight(2, 3);
+  CHECK_NOTHROW(require_gradient("Negate", weight, Matrix<double>(2, 3)));
+  CHECK_THROWS_AS(require_gradient("Negate", weight, Matrix<double>(3, 2)), shape_error);
+  CHECK_THROWS_WITH(require_gradient("Negate", weight, Matrix<double>(1, 3)),
+                    "Negate: rows of the gradient: expected 2, got 1");
+  CHECK_THROWS_WITH(require_gradient("Negate", weight, Matrix<double>(2, 4)),
+                    "Negate: columns of the gradient: expected 3, got 4");
+}

@@ -127,3 +127,9 @@ TEST_CASE("require_countable: says both sizes and the limit") {
                     "weights: entries: expected at most 2147483647, got 65536 x 32768");
   CHECK_THROWS_AS(require_countable("weights", 1 << 16, 1 << 15), config_error);
 }
+
+TEST_CASE("require_cache: names the module and both sizes") {
+  CHECK_NOTHROW(require_cache("Dense", "out_features", 3, 3));
+  CHECK(caught([] { require_cache("Dense", "out_features", 3, 4); }) ==
+        std::pair(Code::state, std::string("Dense: out_features of the cache: expected 3, got 4")));
+}

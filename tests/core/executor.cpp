@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 using namespace selgate;
+using Catch::Matchers::ContainsSubstring;
 
 TEST_CASE("executor: every block once, with any number of threads") {
   const int num_threads = GENERATE(1, 2, 4);
@@ -85,4 +86,24 @@ TEST_CASE("run_blocks: in the caller, in order, where there is no executor") {
   std::atomic<Index> sum = 0;
   run_blocks(&executor, 4, [&](Index i) { sum += i; });
   CHECK(sum == 6);
+}
+
+TEST_CASE("executor: a run within a run is refused, from a block and from another thread") {
+  Executor executor(2);
+  std::atomic<int> refused = 0;
+  auto nested = [&] { executor.run(2, [](Index) {}); };
+  auto expect_refusal = [&] {
+    try {
+      nested();
+    } catch (const state_error&) {
+      ++refused;
+    }
+  };
+  executor.run(2, [&](Index) { expect_refusal(); });
+  CHECK(refused == 2);
+  executor.run(2, [&](Index) { std::thread(expect_refusal).join(); });
+  CHECK(refused == 4);
+  CHECK_THROWS_WITH(executor.run(2, [&](Index) { nested(); }),
+                    ContainsSubstring("Executor::run: threads at work: expected none, got "));
+  CHECK_NOTHROW(nested());
 }

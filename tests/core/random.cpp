@@ -188,3 +188,9 @@ TEMPLATE_TEST_CASE("fill: column by column from the stream", "", float, double) 
   block.setZero();
   CHECK(whole.isZero(S(0)));
 }
+
+TEST_CASE("below: an empty range is refused") {
+  Rng rng(1);
+  CHECK_THROWS_AS(rng.below(0), config_error);
+  CHECK_THROWS_WITH(rng.below(0), "Rng::below: bound: expected >= 1, got 0");
+}

@@ -6,6 +6,7 @@
 #include "catch.hpp"
 #include "dselect_k_banks.hpp"
 
+#include <limits>
 #include <string>
 
 using namespace selgate;
@@ -112,4 +113,46 @@ TEST_CASE("gate bank: a NaN among the parameters is found by its logit") {
   bank.map().weight(3, 8 + 4) = std::numeric_limits<float>::quiet_NaN();  // task 1, row 4
   CHECK_THROWS_WITH(bank_weights(bank, Matrix<float>::Ones(6, 3)),
                     "DSelect-k gate: logit in row 4, column 1: expected a number, got nan");
+}
+
+TEST_CASE("gate bank: a batch, cache, gradient or number of tasks that does not fit") {
+  Rng rng(4);
+  const LinearBank<double> bank({.in_features = 3, .num_experts = 4, .k = 2}, 2, rng);
+  auto cache = bank.make_cache(2);
+  auto weights = bank.make_output(2);
+  auto gradient = bank.make_gradient();
+  const auto x = uniform<double>(3, 2, rng), many = uniform<double>(3, 1000, rng);
+  auto backward = [&](const auto& on, const Matrix<double>& at, auto& into, auto& of) {
+    on.backward(training(2), at, weights, weights, not_wanted<double>(), into, of);
+  };
+  CHECK_THROWS_AS(backward(bank, x, gradient, cache), state_error);
+  bank.forward(training(2), x, weights, cache);
+  CHECK_THROWS_AS(backward(bank, many, gradient, cache), shape_error);
+  CHECK_THROWS_WITH(
+      backward(bank, many, gradient, cache),
+      "gate bank: columns: expected at most 2, for which the cache was made, got 1000");
+
+  const LinearBank<double> other({.in_features = 5, .num_experts = 4, .k = 1}, 2, rng);
+  auto others_cache = other.make_cache(2);
+  auto others_gradient = other.make_gradient();
+  CHECK_THROWS_AS(bank.forward({}, x, weights, others_cache), state_error);
+  CHECK_THROWS_WITH(bank.forward({}, x, weights, others_cache),
+                    "gate bank: logits of all tasks of the cache: expected 12, got 6");
+  CHECK_THROWS_AS(backward(bank, x, gradient, others_cache), state_error);
+  CHECK_THROWS_AS(backward(bank, x, others_gradient, cache), shape_error);
+
+  const StaticBank<double> alone({.num_experts = 4, .k = 2}, 2, rng);
+  const StaticBank<double> three({.num_experts = 4, .k = 2}, 3, rng);
+  auto static_cache = alone.make_cache(2);
+  auto static_gradient = three.make_gradient();
+  alone.forward({}, x, weights, static_cache);
+  CHECK_THROWS_WITH(backward(alone, x, static_gradient, static_cache),
+                    "DSelect-k gate: columns of dlogits: expected 2, got 3");
+
+  using Map = StaticMap<double>;
+  const DSelectKHead<double> head({.num_experts = 4, .k = 2});
+  CHECK_THROWS_WITH((GateBank<Map, DSelectKHead<double>>(Map(6, 0), head, 0)),
+                    "gate bank: num_tasks: expected >= 1, got 0");
+  CHECK_THROWS_AS(bank.make_cache((std::numeric_limits<Index>::max)()), config_error);
+  CHECK_THROWS_AS(bank.make_output((std::numeric_limits<Index>::max)()), config_error);
 }

@@ -74,3 +74,23 @@ TEST_CASE("entry list: sums repetitions in the order in which they came, and sor
   CHECK(weights(routing, 0) == std::vector<double>{1e-300, 1, 0.5});
   CHECK(weights(routing, 1) == std::vector<double>{1e-300, 1 + 2 * tiny, 0.5});
 }
+
+TEST_CASE("routing: columns as of another, and an expert without a value reads 0") {
+  Routing<double> two, one;
+  for (Routing<double>* routing : {&two, &one}) {
+    routing->push(1, 0.5);
+    routing->end_column();
+  }
+  two.push(3, 0.25);
+  two.push(5, 0.75);
+  two.end_column();
+  CHECK_FALSE(two.same_columns(one));
+  one.zero_like(two);
+  CHECK(two.same_columns(one));
+
+  AscendingExperts<double> values{two.experts(1), two.weights(1)};
+  CHECK(values[3] == 0.25);
+  CHECK(values[4] == 0);
+  CHECK(values[5] == 0.75);
+  CHECK(values[6] == 0);
+}

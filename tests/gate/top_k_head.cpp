@@ -208,3 +208,21 @@ TEST_CASE("top-k head: rejects options out of range") {
   CHECK_THROWS_WITH(make({.num_experts = 4, .logit_range = -0.5}),
                     "top-k gate: logit_range: expected a finite number >= 0, got -0.5");
 }
+
+TEST_CASE("top-k head: a cache of the other order serves both") {
+  const Matrix<double> logits = column<double>({1, 3, 2, 0});
+  auto weights_in = [&](TopKOrder order, TopKHead<double>::Cache& cache) {
+    const TopKHead<double> head({.num_experts = 4, .k = 2, .order = order});
+    GateOutput<double> weights(Storage::dense, 4, 1);
+    head.forward({}, logits, weights, cache);
+    return weights.to_dense();
+  };
+  for (const TopKOrder order : {TopKOrder::softmax_of_kept, TopKOrder::kept_of_softmax}) {
+    const TopKHead<double> head({.num_experts = 4, .k = 2, .order = order});
+    auto cache = head.make_cache(1);
+    for (const TopKOrder of : {TopKOrder::kept_of_softmax, TopKOrder::softmax_of_kept}) {
+      auto own = TopKHead<double>({.num_experts = 4, .k = 2, .order = of}).make_cache(1);
+      CHECK(weights_in(of, cache) == weights_in(of, own));
+    }
+  }
+}

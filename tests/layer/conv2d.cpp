@@ -353,3 +353,40 @@ TEST_CASE("conv2d: says which size is wrong") {
   CHECK_THROWS_WITH(layer.forward({}, x, y, cache),
                     ContainsSubstring("Conv2d: rows of x (in_features): expected 9, got 8"));
 }
+
+TEST_CASE("conv2d: a cache or gradient of another, and sizes that nobody counts") {
+  Rng rng(1);
+  const Conv2d<float> layer({.height = 4, .width = 4, .out_channels = 2, .kernel = 3}, rng);
+  const Conv2d<float> flat({.height = 2, .width = 8, .out_channels = 2, .kernel = 1}, rng);
+  const Conv2d<float> bare({.height = 4, .width = 4, .out_channels = 2, .kernel = 3, .bias = false},
+                           rng);
+  const auto x = uniform<float>(16, 2, rng);
+  Matrix<float> y(8, 2);
+  auto cache = layer.make_cache(2), others = flat.make_cache(2);
+  CHECK_THROWS_AS(layer.forward({}, x, y, others), state_error);
+  layer.forward({}, x, y, cache);
+  auto gradient = layer.make_gradient(), flat_gradient = flat.make_gradient(),
+       bare_gradient = bare.make_gradient();
+  auto backward = [&](auto& into, auto& of) {
+    layer.backward({}, x, y, y, not_wanted<float>(), into, of);
+  };
+  CHECK_THROWS_WITH(backward(gradient, others),
+                    "Conv2d: cache: expected one of a layer of this shape, got another's");
+  CHECK_THROWS_AS(backward(flat_gradient, cache), shape_error);
+  CHECK_THROWS_AS(backward(bare_gradient, cache), shape_error);
+
+  constexpr Index huge = Index{1} << 32;
+  auto make = [&](const Conv2dOptions& options) { return Conv2d<float>(options, rng); };
+  CHECK_THROWS_WITH(make({.height = huge, .width = huge, .out_channels = 1, .kernel = 1}),
+                    "Conv2d: pixels: entries: expected at most 9223372036854775807, got 4294967296 "
+                    "x 4294967296");
+  CHECK_THROWS_AS(
+      make({.in_channels = huge, .height = huge, .width = 1, .out_channels = 1, .kernel = 1}),
+      config_error);
+  CHECK_THROWS_AS(make({.height = huge, .width = 1, .out_channels = huge, .kernel = 1}),
+                  config_error);
+  CHECK_THROWS_AS(
+      make({.in_channels = huge, .height = 1, .width = 1, .out_channels = huge, .kernel = 1}),
+      config_error);
+  CHECK_THROWS_AS(layer.make_cache(Index{1} << 61), config_error);
+}

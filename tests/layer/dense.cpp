@@ -142,3 +142,26 @@ TEST_CASE("dense: says which size is wrong") {
   CHECK_THROWS_WITH(layer.forward({}, x, y, cache),
                     ContainsSubstring("rows of x (in_features): expected 3, got 2"));
 }
+
+TEST_CASE("dense: a cache or gradient of another") {
+  Rng rng(1);
+  const Activation activation = GENERATE(Activation::identity, Activation::relu);
+  const Dense<float> layer({.in_features = 3, .out_features = 5, .activation = activation}, rng);
+  const Dense<float> wide({.in_features = 3, .out_features = 6}, rng);
+  const Dense<float> bare({.in_features = 3, .out_features = 5, .bias = false}, rng);
+  const auto x = uniform<float>(3, 2, rng), dy = uniform<float>(5, 2, rng);
+  Matrix<float> y = dy;
+  auto backward = [&](auto gradient, auto cache) {
+    layer.backward({}, x, y, dy, not_wanted<float>(), gradient, cache);
+  };
+  auto others = wide.make_cache(2);
+  CHECK_THROWS_AS(layer.forward({}, x, y, others), state_error);
+  CHECK_THROWS_WITH(backward(layer.make_gradient(), others),
+                    "Dense: out_features of the cache: expected 5, got 6");
+  CHECK_THROWS_AS(backward(layer.make_gradient(), layer.make_cache(1)), shape_error);
+  CHECK_THROWS_WITH(backward(wide.make_gradient(), layer.make_cache(2)),
+                    "Dense: weight: columns of the gradient: expected 5, got 6");
+  CHECK_THROWS_WITH(backward(bare.make_gradient(), layer.make_cache(2)),
+                    "Dense: bias: rows of the gradient: expected 5, got 0");
+  CHECK_THROWS_AS(layer.make_cache(Index{1} << 61), config_error);
+}

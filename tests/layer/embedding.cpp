@@ -162,3 +162,12 @@ TEST_CASE("embedding: says which size is wrong") {
   CHECK_THROWS_WITH(layer.backward({}, Ids{1, 2}, low, gradient),
                     "Embedding: rows of y or dy (features): expected 2, got 1");
 }
+
+TEST_CASE("embedding: a table that nobody counts, a gradient of another") {
+  Rng rng(1);
+  CHECK_THROWS_AS(Embedding<float>({.rows = Index{1} << 61, .features = 16}, rng), config_error);
+  const Embedding<float> layer({.rows = 10, .features = 2}, rng),
+      small({.rows = 3, .features = 2}, rng);
+  auto gradient = small.make_gradient();
+  CHECK_THROWS_AS(layer.backward({}, Ids{9}, Matrix<float>(2, 1), gradient), shape_error);
+}

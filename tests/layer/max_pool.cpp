@@ -124,3 +124,17 @@ TEST_CASE("max_pool: says which size is wrong") {
   CHECK_THROWS_WITH(layer.forward({}, x, y, cache),
                     ContainsSubstring("MaxPool: rows of y (out_features): expected 1, got 2"));
 }
+
+TEST_CASE("max_pool: a cache of another, and sizes that nobody counts") {
+  const MaxPool<float> layer({.height = 4, .width = 4}), small({.height = 2, .width = 2});
+  const Matrix<float> x = Matrix<float>::Ones(16, 1), dy = Matrix<float>::Ones(4, 1);
+  Matrix<float> y = dy, dx = x;
+  Empty gradient;
+  auto cache = small.make_cache(1);
+  CHECK_THROWS_AS(layer.forward({}, x, y, cache), state_error);
+  CHECK_THROWS_WITH(layer.backward({}, x, y, dy, dx, gradient, cache),
+                    "MaxPool: pixels of the cache: expected 16, got 4");
+  constexpr Index huge = Index{1} << 32;
+  CHECK_THROWS_AS(MaxPool<float>({.height = huge, .width = huge}), config_error);
+  CHECK_THROWS_AS(MaxPool<float>({.channels = huge, .height = huge, .width = 2}), config_error);
+}

@@ -181,3 +181,22 @@ TEST_CASE("sequential: refuses more columns than its cache was made for") {
       layers.forward({}, x, y, cache),
       "Sequential: columns: expected at most 2, for which the cache was made, got 3");
 }
+
+TEST_CASE("sequential: backward needs a forward of its batch") {
+  Rng rng(1);
+  const Sequential layers(Dense<float>({.in_features = 3, .out_features = 5}, rng),
+                          Dense<float>({.in_features = 5, .out_features = 2}, rng));
+  const auto x = uniform<float>(3, 4, rng);
+  Matrix<float> y = Matrix<float>::Zero(2, 4);
+  auto cache = layers.make_cache(4);
+  auto gradient = layers.make_gradient();
+  auto backward = [&] { layers.backward({}, x, y, y, not_wanted<float>(), gradient, cache); };
+  CHECK_THROWS_AS(backward(), state_error);
+  CHECK_THROWS_WITH(backward(), "Sequential: backward: expected a forward before it, got none");
+  layers.forward({}, x.leftCols(3), y.leftCols(3), cache);
+  CHECK_THROWS_WITH(backward(),
+                    "Sequential: columns of backward: expected 3, as in the last forward, got 4");
+  CHECK(pack<float>(gradient).isZero(0));
+  layers.forward({}, x, y, cache);
+  CHECK_NOTHROW(backward());
+}

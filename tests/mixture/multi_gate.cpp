@@ -63,3 +63,29 @@ TEST_CASE("mixture: laws where experts are skipped") {
   INFO(report.failures());
   CHECK(report.ok());
 }
+
+TEST_CASE("mixture: a cache or gradient of another") {
+  Rng rng(1);
+  auto make = [&](Index n, Index tasks) {
+    return make_mixture<double>(n, tasks, 1, rng, Storage::dense);
+  };
+  const auto mixture = make(4, 2), more_tasks = make(4, 3), more_experts = make(5, 2);
+  const auto x = uniform<double>(4, 3, rng), dy = uniform<double>(6, 3, rng);
+  Matrix<double> y(6, 3), wide(9, 3);
+  auto cache = mixture.make_cache(3), tasks_cache = more_tasks.make_cache(3),
+       experts_cache = more_experts.make_cache(3);
+  auto gradient = mixture.make_gradient(), others = more_experts.make_gradient();
+  auto backward = [&](auto& into, auto& of) {
+    mixture.backward({}, x, y, dy, not_wanted<double>(), into, of);
+  };
+  CHECK_THROWS_AS(mixture.forward({}, x, y, experts_cache), state_error);
+  CHECK_THROWS_AS(mixture.forward({}, x, y, tasks_cache), state_error);
+  mixture.forward({}, x, y, cache);
+  CHECK_THROWS_AS(backward(others, cache), shape_error);
+  more_experts.forward({}, x, y, experts_cache);
+  CHECK_THROWS_WITH(backward(gradient, experts_cache),
+                    "mixture: experts of the cache: expected 4, got 5");
+  more_tasks.forward({}, x, wide, tasks_cache);
+  CHECK_THROWS_WITH(backward(gradient, tasks_cache),
+                    "mixture: columns of the cache: expected 6, got 9");
+}

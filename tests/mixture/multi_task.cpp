@@ -334,3 +334,19 @@ TEST_CASE("multi-task model: labels of many tasks") {
     CHECK_THAT(objective.losses[static_cast<std::size_t>(t)], WithinAbs(expected, 1e-15));
   }
 }
+
+TEST_CASE("multi-task model: a cache or gradient of another") {
+  Rng rng(8);
+  const auto model = make_model(make_bottom(2, rng), {1, 1}, rng);
+  const auto third = make_model(make_bottom(3, rng), {1, 1, 1}, rng);
+  const Data data(2, rng);
+  auto cache = model.make_cache(batch), others = third.make_cache(batch);
+  auto gradient = third.make_gradient();
+  CHECK_THROWS_AS(model.forward({}, data.x, others), state_error);
+  CHECK_THROWS_WITH(model.forward({}, data.x, others),
+                    "multi-task model: tasks of the cache: expected 2, got 3");
+  model.forward({}, data.x, cache);
+  CHECK_THROWS_WITH(
+      model.backward({}, data.x, data.labels(), not_wanted<double>(), gradient, cache),
+      "multi-task model: towers of the gradient: expected 2, got 3");
+}

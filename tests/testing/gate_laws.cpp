@@ -60,8 +60,8 @@ struct FaultyTopK : TopKHead<S> {
   void backward(const Context& context, const In<S>& logits, const GateOutput<S>& weights,
                 const GateOutput<S>& dweights, double scale, Out<S> dlogits, Gradient& gradient,
                 Cache& cache) const {
-    if (fault == GateFault::accepts_any_order && cache.columns != logits.cols()) return;
-    Matrix<S> own = Matrix<S>::Zero(logits.rows(), logits.cols());
+    if (fault == GateFault::accepts_any_order && cache.door.columns() != logits.cols()) return;
+    Matrix<S> own = Matrix<S>::Zero(dlogits.rows(), dlogits.cols());
     Base::backward(context, logits, weights, dweights, scale, own, gradient, cache);
     if (fault == GateFault::sign_of_gradient) own = -own;
     if (fault == GateFault::routes_other_gradient && weights.storage() == Storage::routing)

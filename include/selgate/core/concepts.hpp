@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace selgate {
@@ -64,7 +65,7 @@ struct Empty {
 
 namespace detail {
 template <class S>
-void require_apart(const char* owner, const char* what, const In<S>& out, const In<S>& in) {
+void require_apart(std::string_view owner, const char* what, const In<S>& out, const In<S>& in) {
   if (!share_memory<S>(out, in)) return;
   throw shape_error(std::string(owner) + ": " + what + ": expected memory apart, got some of both");
 }
@@ -73,14 +74,15 @@ void require_apart(const char* owner, const char* what, const In<S>& out, const 
 /// The checks at a layer's door: features agree with the layer, columns with each other, and no
 /// output lies over an input.
 template <class L, class S>
-void require_forward_shapes(const L& layer, const char* name, const In<S>& x, const Out<S>& y) {
+void require_forward_shapes(const L& layer, std::string_view name, const In<S>& x,
+                            const Out<S>& y) {
   require_size(name, "rows of x (in_features)", layer.in_features(), x.rows());
   require_size(name, "rows of y (out_features)", layer.out_features(), y.rows());
   require_size(name, "columns of y (examples in x)", x.cols(), y.cols());
   detail::require_apart<S>(name, "y and x", y, x);
 }
 template <class L, class S>
-void require_backward_shapes(const L& layer, const char* name, const In<S>& x, const In<S>& y,
+void require_backward_shapes(const L& layer, std::string_view name, const In<S>& x, const In<S>& y,
                              const In<S>& dy, const Out<S>& dx) {
   require_size(name, "rows of x (in_features)", layer.in_features(), x.rows());
   require_size(name, "rows of y (out_features)", layer.out_features(), y.rows());
@@ -94,6 +96,12 @@ void require_backward_shapes(const L& layer, const char* name, const In<S>& x, c
     detail::require_apart<S>(name, "dx and y", dx, y);
     detail::require_apart<S>(name, "dx and dy", dx, dy);
   }
+}
+/// Throws shape_error unless the gradient of parameters is as large as they are.
+template <class P>
+void require_gradient(std::string_view name, const P& parameters, const P& gradient) {
+  require_size(name, "rows of the gradient", parameters.rows(), gradient.rows());
+  require_size(name, "columns of the gradient", parameters.cols(), gradient.cols());
 }
 
 }  // namespace selgate

@@ -139,6 +139,18 @@ void require_countable(std::string_view what, T a, T b) {
           to_text(a) + " x " + to_text(b));
 }
 
+namespace detail {
+/// Out of line, so that a check in a pass is its comparison and no more.
+template <class Error, class T>
+[[noreturn, gnu::cold, gnu::noinline]] void throw_misfit(std::string_view owner,
+                                                         std::string_view what,
+                                                         std::string_view whose, T expected,
+                                                         T got) {
+  throw Error(std::string(owner) + ": " + std::string(what) + std::string(whose) + ": expected " +
+              to_text(expected) + ", got " + to_text(got));
+}
+}  // namespace detail
+
 /// Throws shape_error unless both sizes agree.
 template <class T>
   requires std::integral<T>
@@ -149,7 +161,14 @@ void require_size(std::string_view what, T expected, T got) {
 template <class T>
   requires std::integral<T>
 void require_size(std::string_view owner, std::string_view what, T expected, T got) {
-  if (expected != got) require_size(std::string(owner) + ": " + std::string(what), expected, got);
+  if (expected != got) detail::throw_misfit<shape_error>(owner, what, "", expected, got);
+}
+/// Throws state_error unless the cache was made by a module of the same size.
+template <class T>
+  requires std::integral<T>
+void require_cache(std::string_view owner, std::string_view what, T expected, T got) {
+  if (expected == got) return;
+  detail::throw_misfit<state_error>(owner, what, " of the cache", expected, got);
 }
 /// Throws shape_error for more columns than the cache (or output) was made for.
 template <class T>

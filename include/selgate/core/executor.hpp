@@ -36,28 +36,30 @@ class Executor {
   [[nodiscard]] int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls block(i) once for each i in 0..num_blocks-1 and returns when all are done. The first
-  /// exception is rethrown here after every thread has stopped. Not to be called from a block.
+  /// exception is rethrown here after every thread has stopped. Throws state_error while another
+  /// run goes on, be it this one's block or another thread that called.
   template <class Block>
   void run(Index num_blocks, const Block& block) {
-    eigen_assert(busy_ == 0 && "Executor::run called from a block of its own");
     if (workers_.empty() || num_blocks < 2) {
       for (Index i = 0; i < num_blocks; ++i) block(i);
       return;
     }
     {
       const std::lock_guard lock(mutex_);
+      require<state_error>(busy_ == 0, "Executor::run: threads at work", "none", busy_);
       call_ = [](const void* f, Index i) { (*static_cast<const Block*>(f))(i); };
       block_ = &block;
       num_blocks_ = num_blocks;
       next_ = 0;
-      busy_ = workers_.size();
+      busy_ = workers_.size() + 1;  // and the caller
       failure_ = nullptr;
       ++generation_;
     }
     wake_.notify_all();
     take_blocks();
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return busy_ == 0; });
+    done_.wait(lock, [this] { return busy_ == 1; });
+    busy_ = 0;
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -89,7 +91,7 @@ class Executor {
       lock.unlock();
       take_blocks();
       lock.lock();
-      if (--busy_ == 0) done_.notify_one();
+      if (--busy_ == 1) done_.notify_one();
     }
   }
 

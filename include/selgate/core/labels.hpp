@@ -25,6 +25,23 @@ bool has_label(const Row<S>& mask, Index column) {
   return mask.size() == 0 || mask(column) != S(0);
 }
 
+/// A member of what is neither copied nor assigned.
+struct NotCopied {
+  NotCopied() = default;
+  NotCopied(const NotCopied&) = delete;
+  NotCopied& operator=(const NotCopied&) = delete;
+};
+
+/// Labels of all tasks, T x B: a class is its number. The mask (non-zero: labelled) is T x B, or
+/// 0 x 0 where every label is there.
+template <class S>
+struct Labels {
+  In<S> values;
+  In<S> mask = Matrix<S>();
+  /// Not to be copied: of an expression `values` holds the numbers, and its copy would point there.
+  NotCopied not_copied = {};
+};
+
 /// The sets of labels that losses and metrics accept.
 struct RealLabel {
   [[nodiscard]] std::string text() const { return "a number"; }

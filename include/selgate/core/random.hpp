@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <selgate/core/error.hpp>
 #include <selgate/core/types.hpp>
 
 #include <array>
@@ -93,8 +94,10 @@ class Rng {
     }
   }
 
-  /// Uniform in 0..bound-1 without bias (rejection of the incomplete last range).
+  /// Uniform in 0..bound-1 without bias (rejection of the incomplete last range). Throws
+  /// config_error for bound = 0.
   std::uint64_t below(std::uint64_t bound) {
+    require(bound >= 1, "Rng::below: bound", ">= 1", bound);
     const std::uint64_t limit = bound * ((std::numeric_limits<std::uint64_t>::max)() / bound);
     std::uint64_t draw = bits64();
     while (draw >= limit) draw = bits64();

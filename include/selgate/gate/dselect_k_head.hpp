@@ -50,8 +50,7 @@ class DSelectKHead {
   using Column = typename Tiles::Column;
   using Element = typename Tiles::Element;
   struct Cache {
-    Index columns = -1;  // of the last forward
-    bool dense = false;  // whether it made dense weights
+    HeadDoor door;
     Tiles tiles;
     ExpertSelectors::Scratch<Element> tile_scratch;
     ExpertSelectors::Scratch<S> column_scratch;
@@ -97,7 +96,8 @@ class DSelectKHead {
   }
   Cache make_cache(Index max_columns) const {
     const auto n = static_cast<std::size_t>(num_experts());
-    return {.tiles = Tiles(k(), num_bits(), max_columns),
+    return {.door = {*this, max_columns},
+            .tiles = Tiles(k(), num_bits(), max_columns),
             .tile_scratch = selectors_.template make_scratch<Element>(has_few_codes()),
             .column_scratch = selectors_.template make_scratch<S>(true),
             .weights = std::vector<Element>(has_few_codes() ? n : 0),
@@ -108,11 +108,7 @@ class DSelectKHead {
   Gradient make_gradient() const { return {}; }
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
-    detail::require_logits(*this, "DSelect-k gate", logits);
-    require_capacity("DSelect-k gate", cache.tiles.max_columns(), logits.cols());
-    weights.begin(logits.cols());
-    cache.columns = -1;  // until the last column is done
-    cache.dense = weights.storage() == Storage::dense;
+    cache.door.begin_forward(*this, "DSelect-k gate", logits, weights);
     Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
       cache.tiles.set(tile, logits.middleCols(tile.first, tile.count),
                       [this](const auto& z) { return this->step(z); });
@@ -122,20 +118,20 @@ class DSelectKHead {
       }
       for (Index lane = 0; lane < tile.count; ++lane) {
         const Column& column = cache.tiles.read(tile, lane);
-        if (cache.dense) {
+        if (is_dense(cache)) {
           add_up(column, cache, weights.dense().col(tile.first + lane).data());
         } else {
           route(column, cache, weights.routing());
         }
       }
     });
-    cache.columns = logits.cols();
+    cache.door.end_forward(logits.cols());
   }
 
   void backward(const Context& context, const In<S>& logits, const GateOutput<S>& weights,
                 const GateOutput<S>& dweights, double scale, Out<S> dlogits, Gradient&,
                 Cache& cache) const {
-    detail::require_backward(*this, "DSelect-k gate", logits, cache.columns);
+    cache.door.begin_backward(*this, "DSelect-k gate", logits, weights, dweights, dlogits);
     const SelectorRegularizer regularizer = regularizer_of(context);
     Tiles::for_each_tile(logits.cols(), [&](const Tile& tile) {
       auto finish = [&](const auto* bits, auto& scratch) {
@@ -167,8 +163,9 @@ class DSelectKHead {
   accumulate_t<S> regularization(const Context& context, double scale, const Cache& cache) const {
     accumulate_t<S> sum(0);
     if (!context.training()) return sum;
+    cache.door.require_room(*this, "DSelect-k gate", cache.door.columns());
     const SelectorRegularizer regularizer = regularizer_of(context);
-    Tiles::for_each_tile(cache.columns, [&](const Tile& tile) {
+    Tiles::for_each_tile(cache.door.columns(), [&](const Tile& tile) {
       auto add = [&](const auto* bits) {
         const auto value = regularizer.value(num_experts(), bits, num_bits(), k());
         for (Index lane = 0; lane < tile.count; ++lane) {
@@ -181,6 +178,7 @@ class DSelectKHead {
   }
 
   [[nodiscard]] Flops flops(Index columns, const Cache& cache) const {
+    cache.door.require_room(*this, "DSelect-k gate", columns);
     const std::int64_t selectors = k() * columns, m = num_bits();
     Flops sum{.forward = selectors * (4 + (hardened_ ? 0 : 3 * m)),
               .backward = selectors * (5 + 5 * m)};
@@ -209,8 +207,10 @@ class DSelectKHead {
 
   /// Up to 256 codes a tile takes all of them.
   [[nodiscard]] bool has_few_codes() const { return num_bits() <= detail::max_undivided; }
+  /// Whether the last forward made dense weights.
+  static bool is_dense(const Cache& cache) { return cache.door.storage() == Storage::dense; }
   [[nodiscard]] Codes codes_of(const Cache& cache) const {
-    return cache.dense && has_few_codes() ? Codes::all : Codes::support;
+    return is_dense(cache) && has_few_codes() ? Codes::all : Codes::support;
   }
   /// Whether a tile takes all its columns together: a few are faster one by one, to the same bits.
   [[nodiscard]] bool at_once(const Tile& tile, const Cache& cache) const {
@@ -276,7 +276,7 @@ class DSelectKHead {
       selectors_.backward(codes_of(cache), column.mix.data(), column.bits.data(), make_dw,
                           cache.column_scratch);
     };
-    if (cache.dense) {
+    if (is_dense(cache)) {
       const S* dw = dweights.dense().col(c).data();
       if (codes_of(cache) == Codes::all) {
         const S* w = weights.dense().col(c).data();

@@ -12,9 +12,9 @@ namespace selgate {
 template <class S>
 struct TaskGate {
   const RowGroups* groups;
-  S* weight;          // in_features x h, or nullptr for a static gate
+  S* weight;  // in_features x h, or nullptr for a static gate
   Index in_features;
-  S* rows;            // h: the biases, or a static gate's logits; nullptr for no bias
+  S* rows;  // h: the biases, or a static gate's logits; nullptr for no bias
 
   template <class F, class First, class... Rest>
   static void visit(F&& f, First& first, Rest&... rest) {
@@ -76,18 +76,18 @@ class GateBank {
 
   /// A static bank, or a bank on a Dense map, with the head's initial laws. With up to 64 logits a
   /// gate, or a head that has few, an example's weights and dx have the same bits in any batch.
-  GateBank(const Options& options, Index num_tasks, Rng& rng)
-    requires is_static || is_linear
+  GateBank(const Options& options, Index num_tasks, Rng& rng) requires is_static || is_linear
       : GateBank(make_map(options, num_tasks, rng), HeadType(options), num_tasks) {
     initialise(rng);
   }
-  /// Any map. Throws shape_error unless it has num_tasks * h outputs. A Dense map of its own keeps
-  /// the order of its sums (DenseOptions::order).
+  /// Any map. Throws config_error for num_tasks < 1, shape_error unless it has num_tasks * h
+  /// outputs. A Dense map of its own keeps the order of its sums (DenseOptions::order).
   GateBank(Map map, HeadType head, Index num_tasks)
       : map_(std::move(map)),
         head_(std::move(head)),
         groups_(head_.row_groups()),
         num_tasks_(num_tasks) {
+    require_tasks(num_tasks);
     if constexpr (is_static) {
       require_size("gate bank: rows of the static table", head_.num_logits(), map_.table.rows());
       require_size("gate bank: columns of the static table (tasks)", num_tasks, map_.table.cols());
@@ -104,8 +104,9 @@ class GateBank {
   [[nodiscard]] HeadType& head() { return head_; }
   [[nodiscard]] Index num_tasks() const { return num_tasks_; }
   [[nodiscard]] Index num_experts() const { return head_.num_experts(); }
-  /// Columns of weights for a batch.
+  /// Columns of weights for a batch. Throws config_error for more than an Index counts.
   [[nodiscard]] Index num_columns(Index batch) const {
+    if (!is_static) require_countable("gate bank: columns", num_tasks_, batch);
     return is_static ? num_tasks_ : num_tasks_ * batch;
   }
   [[nodiscard]] GateOutput<S> make_output(Index max_batch, Storage storage = Storage::dense) const {
@@ -126,7 +127,7 @@ class GateBank {
     if constexpr (is_static) {
       head_.forward(context, map_.table, weights, cache.head);
     } else {
-      require_capacity("gate bank", cache.logits.cols(), x.cols());
+      require_room(cache, x.cols());
       map_.forward(context, x, cache.logits.leftCols(x.cols()), cache.map);
       head_.forward(context, logits_of(cache.logits, x.cols()), weights, cache.head);
     }
@@ -149,6 +150,7 @@ class GateBank {
       head_.backward(context, map_.table, weights, dweights, column_weight(context),
                      gradient.map.table, gradient.head, cache.head);
     } else {
+      require_room(cache, x.cols());
       auto logits = cache.logits.leftCols(x.cols());
       auto dlogits = cache.dlogits.leftCols(x.cols());
       dlogits.setZero();
@@ -187,8 +189,11 @@ class GateBank {
   }
 
  private:
-  static Map make_map(const Options& options, Index num_tasks, Rng& rng) {
+  static void require_tasks(Index num_tasks) {
     require(num_tasks >= 1, "gate bank: num_tasks", ">= 1", num_tasks);
+  }
+  static Map make_map(const Options& options, Index num_tasks, Rng& rng) {
+    require_tasks(num_tasks);
     const Index h = HeadType(options).num_logits();
     require_countable("gate bank: logits of all tasks", num_tasks, h);
     if constexpr (is_static) {
@@ -223,6 +228,11 @@ class GateBank {
     }
   }
 
+  void require_room(const Cache& cache, Index batch) const {
+    require_cache("gate bank", "logits of all tasks", num_tasks_ * head_.num_logits(),
+                  cache.logits.rows());
+    require_capacity("gate bank", cache.logits.cols(), batch);
+  }
   double column_weight(const Context& context) const {
     return is_static ? 1 : context.example_weight;
   }

@@ -29,6 +29,9 @@ class Routing {
   [[nodiscard]] std::span<const S> weights(Index c) const { return column(weights(), c); }
   [[nodiscard]] std::span<S> weights(Index c) { return column(weights(), c); }
 
+  /// Whether each column has as many entries as there.
+  [[nodiscard]] bool same_columns(const Routing& other) const { return begin_ == other.begin_; }
+
   void clear() {
     begin_.resize(1);
     experts_.clear();
@@ -67,18 +70,20 @@ class Routing {
   std::vector<S> weights_;
 };
 
-/// A column's values by expert, for experts of the column that ascend: most of them follow one
-/// another.
+/// A column's values by expert, 0 for one without, for experts of the column that ascend: most of
+/// them follow one another.
 template <class S>
 struct AscendingExperts {
   std::span<const std::int32_t> experts;
   std::span<const S> values;
   std::size_t next = 0;
+  S zero{};
 
   const S& operator[](Index expert) {
     if (next == experts.size() || experts[next] != expert) {
       const auto found = std::lower_bound(experts.begin(), experts.end(), expert);
       next = static_cast<std::size_t>(found - experts.begin());
+      if (found == experts.end() || *found != expert) return zero;
     }
     return values[next++];
   }

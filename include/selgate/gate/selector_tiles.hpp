@@ -29,8 +29,7 @@ class SelectorTiles {
   };
 
   SelectorTiles() = default;
-  SelectorTiles(Index k, Index num_bits, Index max_columns)
-      : k_(k), all_bits_(k * num_bits), max_columns_(max_columns) {
+  SelectorTiles(Index k, Index num_bits, Index max_columns) : k_(k), all_bits_(k * num_bits) {
     const auto tiles = static_cast<std::size_t>((max_columns + lanes - 1) / lanes);
     mix_.resize(tiles * static_cast<std::size_t>(k));
     bits_.resize(tiles * static_cast<std::size_t>(all_bits_));
@@ -39,8 +38,6 @@ class SelectorTiles {
     column_.bits.resize(static_cast<std::size_t>(all_bits_));
     single_ = column_;
   }
-
-  [[nodiscard]] Index max_columns() const { return max_columns_; }
 
   template <class Body>
   static void for_each_tile(Index columns, const Body& body) {
@@ -159,7 +156,7 @@ class SelectorTiles {
     }
   }
 
-  Index k_ = 0, all_bits_ = 0, max_columns_ = 0;
+  Index k_ = 0, all_bits_ = 0;
   std::vector<Element> mix_;
   std::vector<Bit> bits_;
   std::vector<Element> logits_;  // scratch of one tile

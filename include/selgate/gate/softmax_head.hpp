@@ -25,7 +25,7 @@ class SoftmaxHead {
   using Options = SoftmaxOptions;
   using Gradient = Empty;
   struct Cache {
-    Index columns = -1;         // of the last forward
+    HeadDoor door;
     Vector<S> column, dcolumn;  // scratch: n
   };
 
@@ -44,15 +44,15 @@ class SoftmaxHead {
     return {{0, {num_experts()}, "b", "A", "b", options_.logit_range, range, 0}};
   }
 
-  Cache make_cache(Index) const {
-    return {.column = Vector<S>(num_experts()), .dcolumn = Vector<S>(num_experts())};
+  Cache make_cache(Index max_columns) const {
+    return {.door = {*this, max_columns},
+            .column = Vector<S>(num_experts()),
+            .dcolumn = Vector<S>(num_experts())};
   }
   Gradient make_gradient() const { return {}; }
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
-    detail::require_logits(*this, "softmax gate", logits);
-    weights.begin(logits.cols());
-    cache.columns = -1;  // until the last column is done
+    cache.door.begin_forward(*this, "softmax gate", logits, weights);
     for (Index c = 0; c < logits.cols(); ++c) {
       const S* z = logits.col(c).data();
       const Index n = num_experts();
@@ -64,13 +64,13 @@ class SoftmaxHead {
         weights.routing().end_column();
       }
     }
-    cache.columns = logits.cols();
+    cache.door.end_forward(logits.cols());
   }
 
   void backward(const Context&, const In<S>& logits, const GateOutput<S>& weights,
                 const GateOutput<S>& dweights, double, Out<S> dlogits, Gradient&,
                 Cache& cache) const {
-    detail::require_backward(*this, "softmax gate", logits, cache.columns);
+    cache.door.begin_backward(*this, "softmax gate", logits, weights, dweights, dlogits);
     for (Index c = 0; c < logits.cols(); ++c) {
       softmax_gradient(column_of(weights, c, cache.column), column_of(dweights, c, cache.dcolumn),
                        num_experts(), dlogits.col(c).data());

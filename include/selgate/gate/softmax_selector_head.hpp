@@ -36,7 +36,7 @@ class SoftmaxSelectorHead {
   using Options = SoftmaxSelectorOptions;
   using Gradient = Empty;
   struct Cache {
-    Index columns = -1;   // of the last forward
+    HeadDoor door;
     Matrix<S> mix;        // k x max_columns
     Matrix<S> selectors;  // k n x max_columns: p_i
     Vector<S> dense;      // n, scratch: dw written out, or w before it is routed
@@ -73,7 +73,8 @@ class SoftmaxSelectorHead {
   [[nodiscard]] bool hardened() const { return hardened_; }
 
   Cache make_cache(Index max_columns) const {
-    return {.mix = Matrix<S>(k(), max_columns),
+    return {.door = {*this, max_columns},
+            .mix = Matrix<S>(k(), max_columns),
             .selectors = Matrix<S>(k() * num_experts(), max_columns),
             .dense = Vector<S>(num_experts()),
             .g = Vector<S>(num_experts())};
@@ -81,11 +82,8 @@ class SoftmaxSelectorHead {
   Gradient make_gradient() const { return {}; }
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
-    detail::require_logits(*this, "softmax-selector gate", logits);
-    require_capacity("softmax-selector gate", cache.mix.cols(), logits.cols());
+    cache.door.begin_forward(*this, "softmax-selector gate", logits, weights);
     const Index n = num_experts();
-    weights.begin(logits.cols());
-    cache.columns = -1;  // until the last column is done
     for (Index c = 0; c < logits.cols(); ++c) {
       const S* z = logits.col(c).data();
       S* mix = cache.mix.col(c).data();
@@ -106,13 +104,13 @@ class SoftmaxSelectorHead {
         weights.routing().end_column();
       }
     }
-    cache.columns = logits.cols();
+    cache.door.end_forward(logits.cols());
   }
 
   void backward(const Context& context, const In<S>& logits, const GateOutput<S>& weights,
                 const GateOutput<S>& dweights, double scale, Out<S> dlogits, Gradient&,
                 Cache& cache) const {
-    detail::require_backward(*this, "softmax-selector gate", logits, cache.columns);
+    cache.door.begin_backward(*this, "softmax-selector gate", logits, weights, dweights, dlogits);
     const Index n = num_experts();
     const double lambda = context.training() ? entropy_factor(context) * scale : 0;
     for (Index c = 0; c < logits.cols(); ++c) {
@@ -151,7 +149,7 @@ class SoftmaxSelectorHead {
     const double lambda = entropy_factor(context);
     accumulate_t<S> sum(0);
     if (!context.training() || lambda == 0) return sum;
-    for (Index c = 0; c < cache.columns; ++c) {
+    for (Index c = 0; c < cache.door.columns(); ++c) {
       for (Index e = 0; e < cache.selectors.rows(); ++e) {
         const S p = cache.selectors(e, c);
         if (p != S(0)) sum -= accumulate_t<S>(p * log(p));

@@ -35,7 +35,7 @@ class TopKHead {
   using Options = TopKOptions;
   using Gradient = Empty;
   struct Cache {
-    Index columns = -1;                 // of the last forward
+    HeadDoor door;
     Eigen::MatrixX<std::int32_t> kept;  // k x max_columns
     Matrix<S> probabilities;            // n x max_columns for kept_of_softmax, else 0 x max_columns
     Vector<S> w, dw;                    // scratch: k
@@ -67,9 +67,9 @@ class TopKHead {
   }
 
   Cache make_cache(Index max_columns) const {
-    const bool all = options_.order == TopKOrder::kept_of_softmax;
-    return {.kept = Eigen::MatrixX<std::int32_t>(k(), max_columns),
-            .probabilities = Matrix<S>(all ? num_experts() : 0, max_columns),
+    return {.door = {*this, max_columns},
+            .kept = Eigen::MatrixX<std::int32_t>(k(), max_columns),
+            .probabilities = Matrix<S>(num_probabilities(), max_columns),
             .w = Vector<S>(k()),
             .dw = Vector<S>(k()),
             .tile = kernel::TopKTile<S>(k())};
@@ -77,12 +77,12 @@ class TopKHead {
   Gradient make_gradient() const { return {}; }
 
   void forward(const Context&, const In<S>& logits, GateOutput<S>& weights, Cache& cache) const {
-    detail::require_logits(*this, "top-k gate", logits);
-    require_capacity("top-k gate", cache.kept.cols(), logits.cols());
-    if (cache.kept.rows() != k()) cache = make_cache(cache.kept.cols());
+    cache.door.require_room(*this, "top-k gate", logits.cols());
+    if (cache.kept.rows() != k() || cache.probabilities.rows() != num_probabilities()) {
+      cache = make_cache(cache.kept.cols());
+    }
+    cache.door.begin_forward(*this, "top-k gate", logits, weights);
     const Index n = num_experts();
-    weights.begin(logits.cols());
-    cache.columns = -1;  // until the last column is done
     const bool numbers = top_k(logits, k(), cache.kept.data(), cache.tile);
     const auto is_number = [](const S& value) { return value == value; };
     if (weights.storage() == Storage::dense) weights.dense().setZero();
@@ -103,21 +103,22 @@ class TopKHead {
         weights.routing().end_column();
       }
     }
-    cache.columns = logits.cols();
+    cache.door.end_forward(logits.cols());
   }
 
   void backward(const Context&, const In<S>& logits, const GateOutput<S>& weights,
                 const GateOutput<S>& dweights, double, Out<S> dlogits, Gradient&,
                 Cache& cache) const {
-    detail::require_backward(*this, "top-k gate", logits, cache.columns);
-    const Index count = cache.kept.rows();  // the k of that forward
+    cache.door.begin_backward(*this, "top-k gate", logits, weights, dweights, dlogits);
+    const Index count = cache.kept.rows();  // the k of that forward, and its order
+    const bool all = cache.probabilities.rows() != 0;
     for (Index c = 0; c < logits.cols(); ++c) {
       const auto kept = cache.kept.col(c);
       const S* w = values_of(weights, c, kept, cache.w);
       const S* dw = values_of(dweights, c, kept, cache.dw);
       const S dot = detail::dot(w, dw, count);
       S* dz = dlogits.col(c).data();
-      if (options_.order == TopKOrder::softmax_of_kept) {
+      if (!all) {
         for (Index i = 0; i < count; ++i) dz[kept[i]] += w[i] * (dw[i] - dot);
       } else {
         const S* p = cache.probabilities.col(c).data();
@@ -140,6 +141,9 @@ class TopKHead {
   static void visit(F&&, M&...) {}
 
  private:
+  [[nodiscard]] Index num_probabilities() const {
+    return options_.order == TopKOrder::kept_of_softmax ? num_experts() : 0;
+  }
   /// One column's weights of the kept, and p for kept_of_softmax. Returns false if there are none.
   bool set_kept(const S* z, const std::int32_t* kept, S* p, S* w) const {
     const bool all = options_.order == TopKOrder::kept_of_softmax;

@@ -67,12 +67,16 @@ class Conv2d {
   [[nodiscard]] Index in_features() const { return shape().in_features(); }
   [[nodiscard]] Index out_features() const { return shape().out_features(); }
 
-  Cache make_cache(Index max_batch) const { return {kernel::ConvTile<S>(shape(), max_batch)}; }
+  Cache make_cache(Index max_batch) const {
+    require_countable("Conv2d: outputs of a batch", out_features(), max_batch);
+    return {kernel::ConvTile<S>(shape(), max_batch)};
+  }
   Gradient make_gradient() const { return Conv2d(options_); }
 
   void forward(const Context&, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "Conv2d", x, y);
-    require_capacity("Conv2d", cache.tile.capacity(), x.cols());
+    require_room(cache, x.cols());
+    cache.batch = -1;  // until the last tile is done
     for_each_tile(x.cols(), [&](Index begin, Index count) {
       cache.tile.forward(weight, bias, options_.activation, begin, x.middleCols(begin, count),
                          y.middleCols(begin, count));
@@ -83,7 +87,10 @@ class Conv2d {
   void backward(const Context&, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
                 Gradient& gradient, Cache& cache) const {
     require_backward_shapes(*this, "Conv2d", x, y, dy, dx);
+    require_room(cache, x.cols());
     require_same_batch("Conv2d", cache.batch, x.cols());
+    require_gradient("Conv2d: weight", weight, gradient.weight);
+    require_gradient("Conv2d: bias", bias, gradient.bias);
     cache.tile.begin_gradient(gradient.weight, gradient.bias);
     for_each_tile(x.cols(), [&](Index begin, Index count) {
       cache.tile.backward(weight, options_.bias, begin, x.middleCols(begin, count),
@@ -126,10 +133,21 @@ class Conv2d {
     const Index most = std::min(options.height, options.width) - options.kernel + 1;
     require(1 <= options.pool && options.pool <= most, "Conv2d: pool", "1.." + to_text(most),
             options.pool);
+    require_countable("Conv2d: pixels", options.height, options.width);
+    const Index image = options.height * options.width;
+    require_countable("Conv2d: image", options.in_channels, image);
+    require_countable("Conv2d: outputs", options.out_channels, image);
+    require_countable("Conv2d: weight", shape().taps(), options.out_channels);
     weight = Matrix<S>::Zero(shape().taps(), options.out_channels);
     bias = Vector<S>::Zero(options.bias ? options.out_channels : 0);
   }
 
+  void require_room(const Cache& cache, Index batch) const {
+    if (cache.tile.shape() != shape()) {
+      throw state_error("Conv2d: cache: expected one of a layer of this shape, got another's");
+    }
+    require_capacity("Conv2d", cache.tile.capacity(), batch);
+  }
   kernel::ConvShape shape() const {
     return {options_.in_channels,  options_.height, options_.width,
             options_.out_channels, options_.kernel, options_.pool};

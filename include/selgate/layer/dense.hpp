@@ -44,12 +44,15 @@ class Dense {
   [[nodiscard]] Index in_features() const { return options_.in_features; }
   [[nodiscard]] Index out_features() const { return options_.out_features; }
 
-  Cache make_cache(Index max_batch) const { return {Matrix<S>(out_features(), max_batch)}; }
+  Cache make_cache(Index max_batch) const {
+    require_countable("Dense: outputs of a batch", out_features(), max_batch);
+    return {Matrix<S>(out_features(), max_batch)};
+  }
   Gradient make_gradient() const { return Dense(options_); }
 
   void forward(const Context&, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "Dense", x, y);
-    require_capacity("Dense", cache.dpre.cols(), x.cols());
+    require_room(cache, x.cols());
     forward_product<S>(weight, bias, x, y, options_.order);
     activate<S>(options_.activation, y);
   }
@@ -57,6 +60,9 @@ class Dense {
   void backward(const Context&, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
                 Gradient& gradient, Cache& cache) const {
     require_backward_shapes(*this, "Dense", x, y, dy, dx);
+    require_room(cache, x.cols());
+    require_gradient("Dense: weight", weight, gradient.weight);
+    require_gradient("Dense: bias", bias, gradient.bias);
     auto add = [&](const In<S>& dpre) {
       weight_gradient_product<S>(x, dpre, gradient.weight);
       if (options_.bias) {
@@ -96,6 +102,10 @@ class Dense {
   template <class>
   friend class Dense;
 
+  void require_room(const Cache& cache, Index batch) const {
+    require_cache("Dense", "out_features", out_features(), cache.dpre.rows());
+    require_capacity("Dense", cache.dpre.cols(), batch);
+  }
   explicit Dense(const DenseOptions& options) : options_(options) {
     require(options.in_features >= 1, "Dense: in_features", ">= 1", options.in_features);
     require(options.out_features >= 1, "Dense: out_features", ">= 1", options.out_features);

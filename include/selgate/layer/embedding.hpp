@@ -42,6 +42,7 @@ class Embedding {
   Embedding(const EmbeddingOptions& options, Rng& rng) : options_(options) {
     require(options.rows >= 1, "Embedding: rows", ">= 1", options.rows);
     require(options.features >= 1, "Embedding: features", ">= 1", options.features);
+    require_countable("Embedding: weight", options.rows, options.features);
     weight.resize(options.features, options.rows);
     fill_uniform(weight, -0.05, 0.05, rng);
   }
@@ -62,6 +63,7 @@ class Embedding {
   void backward(const Context&, std::span<const std::int32_t> ids, const In<S>& dy,
                 Gradient& gradient) const {
     require_fit(ids, dy);
+    require_gradient("Embedding", weight, gradient.weight);
     for (std::size_t b = 0; b < ids.size(); ++b) {
       gradient.weight.col(ids[b]) += dy.col(static_cast<Index>(b));
       gradient.touched.insert(ids[b]);

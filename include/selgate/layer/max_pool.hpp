@@ -43,6 +43,8 @@ class MaxPool {
     const std::string at_least_size = ">= size = " + to_text(options.size);
     require(options.height >= options.size, "MaxPool: height", at_least_size, options.height);
     require(options.width >= options.size, "MaxPool: width", at_least_size, options.width);
+    require_countable("MaxPool: pixels", options.height, options.width);
+    require_countable("MaxPool: image", options.channels, options.height * options.width);
   }
 
   [[nodiscard]] const MaxPoolOptions& options() const { return options_; }
@@ -65,6 +67,7 @@ class MaxPool {
 
   void forward(const Context&, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "MaxPool", x, y);
+    require_own(cache);
     for_each_tile(x.cols(), [&](auto in, auto out) {
       kernel::gather<S>(in(x), cache.x.data());
       pool(cache.x.data(), cache.y.data());
@@ -75,6 +78,7 @@ class MaxPool {
   void backward(const Context&, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
                 Gradient&, Cache& cache) const {
     require_backward_shapes(*this, "MaxPool", x, y, dy, dx);
+    require_own(cache);
     if (!wanted(dx)) return;
     for_each_tile(x.cols(), [&](auto in, auto out) {
       kernel::gather<S>(in(x), cache.x.data());
@@ -96,6 +100,10 @@ class MaxPool {
   static void visit(F&&, M&...) {}
 
  private:
+  void require_own(const Cache& cache) const {
+    require_cache("MaxPool", "pixels", in_channel(), static_cast<Index>(cache.x.size()));
+    require_cache("MaxPool", "windows", out_channel(), static_cast<Index>(cache.y.size()));
+  }
   [[nodiscard]] Index in_channel() const { return options_.height * options_.width; }
   [[nodiscard]] Index out_channel() const { return out_height() * out_width(); }
 

@@ -38,6 +38,7 @@ class Sequential {
   struct Cache {
     std::tuple<typename Layers::Cache...> layers;
     std::array<Matrix<Scalar>, size - 1> y, dy;  // after each layer but the last: out x max_batch
+    Index columns = -1;                          // of the last forward
   };
 
   explicit Sequential(Layers... of) : layers(std::move(of)...) {
@@ -77,16 +78,19 @@ class Sequential {
     require_forward_shapes(*this, "Sequential", x, y);
     const Index columns = x.cols();
     if constexpr (size > 1) require_capacity("Sequential", cache.y[0].cols(), columns);
+    cache.columns = -1;  // until the last layer is done
     for_each_layer([&](auto i) {
       std::get<i>(layers).forward(context, below<i>(x, cache.y, columns),
                                   above<i>(y, cache.y, columns), std::get<i>(cache.layers));
     });
+    cache.columns = columns;
   }
 
   void backward(const Context& context, const In<Scalar>& x, const In<Scalar>& y,
                 const In<Scalar>& dy, Out<Scalar> dx, Gradient& gradient, Cache& cache) const {
     require_backward_shapes(*this, "Sequential", x, y, dy, dx);
     const Index columns = x.cols();
+    require_same_batch("Sequential", cache.columns, columns);
     for (Matrix<Scalar>& inner : cache.dy) inner.leftCols(columns).setZero();
     for_each_layer([&](auto from_last) {
       constexpr std::size_t i = size - 1 - from_last;

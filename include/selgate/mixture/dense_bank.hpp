@@ -153,6 +153,9 @@ class DenseBank {
   void backward(const Context& context, const Dispatch& dispatch, const In<S>& x,
                 ExpertBlocks<S>& outputs, ExpertBlocks<S>& doutputs, Out<S> dx, Gradient& gradient,
                 Cache& cache) const {
+    require_gradient("dense bank: weight", weight, gradient.weight);
+    require_gradient("dense bank: bias", bias, gradient.bias);
+    require_size("dense bank", "experts of the gradient", num_experts(), gradient.num_experts());
     for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
       gradient.touched.insert(dispatch.expert(rank));
     }

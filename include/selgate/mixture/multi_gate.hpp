@@ -99,6 +99,9 @@ class MultiGateMixture {
                 Gradient& gradient, Cache& cache) const {
     require_task_shapes(x, dy);
     require_same_batch("mixture", cache.columns, x.cols());
+    require_cache("mixture", "experts", num_experts(), cache.weights.num_experts());
+    require_cache("mixture", "columns", gates.num_columns(x.cols()), cache.weights.num_columns());
+    require_cache("mixture", "task_features", task_features(), cache.outputs.rows());
     cache.doutputs.layout(cache.dispatch, task_features());
     cache.dweights.zero_like(cache.weights);
     combine_backward<S>(context, cache.terms, cache.outputs, dy, cache.doutputs, cache.dweights);

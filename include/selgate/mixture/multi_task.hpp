@@ -12,14 +12,6 @@
 
 namespace selgate {
 
-/// Labels of all tasks, T x B: a class is its number. The mask (non-zero: labelled) is T x B, or
-/// 0 x 0 where every label is there.
-template <class S>
-struct Labels {
-  In<S> values;
-  In<S> mask = Matrix<S>();
-};
-
 /// Value of the objective and what it is made of.
 struct Objective {
   double total = 0;            // sum over tasks of weight * loss, + regularization
@@ -123,6 +115,7 @@ class MultiTask {
 
   /// Predictions of all tasks, into the cache.
   void forward(const Context& context, const In<S>& x, Cache& cache) const {
+    require_own(cache);
     require_capacity("multi-task model", cache.labels.rows(), x.cols());
     cache.batch = -1;  // until the last tower is done
     if (towers.empty()) {
@@ -153,6 +146,8 @@ class MultiTask {
   const Objective& backward(const Context& context, const In<S>& x, const Labels<S>& labels,
                             Out<S> dx, Gradient& gradient, Cache& cache) const {
     require_same_batch("multi-task model", cache.batch, x.cols());
+    require_size("multi-task model", "towers of the gradient", towers.size(),
+                 gradient.towers.size());
     objective(context, labels, cache, true);
     if (!towers.empty()) {
       auto dy = cache.dy.leftCols(x.cols());
@@ -233,7 +228,16 @@ class MultiTask {
       return of_task(cache, predictions, 0, batch);
     }
   }
-  static void require_forward(const Cache& cache) {
+  void require_own(const Cache& cache) const {
+    require_cache("multi-task model", "tasks", num_tasks(),
+                  static_cast<Index>(cache.first.size()) - 1);
+    require_cache("multi-task model", "towers", towers.size(), cache.towers.size());
+    if (!towers.empty()) return;  // they know what they predict
+    require_cache("multi-task model", "predictions", num_tasks() * body.task_features(),
+                  cache.first.back());
+  }
+  void require_forward(const Cache& cache) const {
+    require_own(cache);
     if (cache.batch < 0)
       throw state_error("multi-task model: expected a forward before this, got none");
   }

@@ -18,6 +18,7 @@ class BankLayer {
   using Gradient = typename Bank::Gradient;
   struct Cache {
     typename Bank::Cache bank;
+    Index columns = -1;  // of the last forward
     GateOutput<S> selected;
     Dispatch dispatch;
     ExpertBlocks<S> outputs, doutputs;
@@ -30,6 +31,7 @@ class BankLayer {
   [[nodiscard]] Index out_features() const { return bank_.num_experts() * bank_.out_features(); }
   Cache make_cache(Index max_batch) const {
     return {bank_.make_cache(max_batch),
+            -1,
             GateOutput<S>(Storage::dense, bank_.num_experts(), max_batch),
             Dispatch(bank_.num_experts()),
             {},
@@ -50,6 +52,7 @@ class BankLayer {
     cache.dispatch.build(cache.selected, 1, x.cols(), false);
     cache.outputs.layout(cache.dispatch, u);
     bank_.forward(context, cache.dispatch, x, cache.outputs, cache.bank);
+    cache.columns = x.cols();
     y.setZero();
     for_each_column(cache.dispatch, [&](Index rank, Index j, Index row, Index b) {
       y.block(row, b, u, 1) = cache.outputs.block(cache.dispatch, rank).col(j);
@@ -58,6 +61,7 @@ class BankLayer {
   void backward(const Context& context, const In<S>& x, const In<S>& y, const In<S>& dy, Out<S> dx,
                 Gradient& gradient, Cache& cache) const {
     require_backward_shapes(*this, "bank", x, y, dy, dx);
+    require_same_batch("bank", cache.columns, x.cols());
     cache.doutputs.layout(cache.dispatch, bank_.out_features());
     for_each_column(cache.dispatch, [&](Index rank, Index j, Index row, Index b) {
       cache.doutputs.block(cache.dispatch, rank).col(j) = dy.block(row, b, bank_.out_features(), 1);

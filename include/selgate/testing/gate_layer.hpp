@@ -49,7 +49,8 @@ class GateLayer {
                 Gradient& gradient, Cache& cache) const {
     require_backward_shapes(*this, "gate", x, y, dy, dx);
     cache.dweights.zero_like(cache.weights);
-    for_each_weight(x.cols(), [&](Index row, Index b, Index e, Index column) {
+    const bool fits = cache.weights.num_columns() == gates_.num_columns(x.cols());
+    for_each_weight(fits ? x.cols() : 0, [&](Index row, Index b, Index e, Index column) {
       if (cache.weights.weight(e, column) == S(0)) return;
       S& dw = cache.dweights.weight_ref(e, column);
       dw = Gates::is_static && b > 0 ? dw + dy(row, b) : dy(row, b);

@@ -6,6 +6,7 @@
 #include <selgate/testing/layer_contract.hpp>
 #include <selgate/testing/layer_probe.hpp>
 #include <selgate/testing/report.hpp>
+#include <selgate/testing/state_laws.hpp>
 
 #include <algorithm>
 #include <array>
@@ -194,6 +195,7 @@ LawReport check_layer(const Make& make, const LayerLawOptions& options = {}) {
   detail::LayerContract<float, Make>(probe, "float", report).check();
   detail::check_layer_walk(probe, report);
   detail::check_layer_shapes(probe, report);
+  detail::check_layer_state(probe, report);
   detail::check_layer_gradients(probe, report);
   detail::check_layer_flops(probe, report);
   return report;

@@ -27,6 +27,7 @@ struct ConvShape {
   [[nodiscard]] Index taps() const { return in_channels * kernel * kernel; }
   [[nodiscard]] Index in_features() const { return in_channels * height * width; }
   [[nodiscard]] Index out_features() const { return out_channels * windows(); }
+  friend bool operator==(const ConvShape&, const ConvShape&) = default;
 };
 
 /// A convolution with max-pooling and its gradients on as many examples as lanes:
@@ -80,6 +81,7 @@ class ConvTile {
     for (Index o = 0; o < shape.out_channels; ++o) channel_.push_back(o * chunk());
   }
 
+  [[nodiscard]] const ConvShape& shape() const { return shape_; }
   /// Examples that there is room for.
   [[nodiscard]] Index capacity() const { return tiles_ * examples; }
 
