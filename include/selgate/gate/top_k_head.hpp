@@ -138,6 +138,10 @@ class TopKHead {
 
   template <class F, class... M>
   static void visit(F&&, M&...) {}
+  template <class F>
+  void visit_state(F&& f) const {
+    f("k", options_.k, &TopKHead::set_k);
+  }
 
  private:
   /// One column's weights of the kept, and p for kept_of_softmax. Returns false if there are none.
