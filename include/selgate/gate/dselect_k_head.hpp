@@ -110,8 +110,7 @@ class DSelectKHead {
       cache.tiles.set(tile, logits.middleCols(tile.first, tile.count),
                       [this](const auto& z) { return this->step(z); });
       if (at_once(tile, cache)) {
-        add_up(tile, cache, weights.dense().middleCols(tile.first, tile.count));
-        return;
+        return add_up(tile, cache, weights.dense().middleCols(tile.first, tile.count));
       }
       for (Index lane = 0; lane < tile.count; ++lane) {
         const Column& column = cache.tiles.read(tile, lane);
