@@ -120,8 +120,8 @@ void print(const Table& table, const std::filesystem::path& out, const std::stri
   std::cout << "table: " << summary.string() << '\n';
 }
 
-/// Prints the table; leaves it as Markdown, with all tasks' results, and pictures of the first tasks'
-/// weights and of the cost of a step over training.
+/// Prints the table; leaves it as Markdown, with all tasks' results, and pictures of the first
+/// tasks' weights and of the cost of a step over training.
 void report(const TaskData& data, const std::vector<GateResult>& results,
             const std::filesystem::path& out) {
   std::ostringstream tasks_markdown;

@@ -95,7 +95,8 @@ class Run {
       auto labels = labels_.leftCols(batch);
       data_.fill(Split::train, examples, x, labels);
       schedule();
-      if (static_cast<std::int64_t>(trainer_.context.step) % record_every() == 0) record(x, progress);
+      if (static_cast<std::int64_t>(trainer_.context.step) % record_every() == 0)
+        record(x, progress);
       loss += step(x, {labels});
       const double done = static_cast<double>(epoch) +
                           static_cast<double>(i + 1) / static_cast<double>(steps_per_epoch_);
