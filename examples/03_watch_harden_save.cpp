@@ -9,7 +9,7 @@
 
 using namespace selgate;
 
-constexpr Index features = 8, experts = 8, batch = 256, steps = 2000;
+constexpr Index features = 8, experts = 8, batch = 64, steps = 1500;
 
 auto make_model(std::uint64_t seed) {
   Rng rng(seed);
