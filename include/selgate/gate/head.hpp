@@ -33,9 +33,9 @@ using RowGroups = std::vector<RowGroup>;
 ///             a column weighs (Context::example_weight, or 1 for a static gate).
 ///   flops     of forward and backward, without the regularizers.
 /// A head may say `has_few_logits`: its linear map then adds in a fixed order, whatever their
-/// number. Logits of which it can make no weights (NaN, or +inf in a softmax; not -inf there, nor
-/// +-inf in a bit) throw numeric_error with row and column, a backward pass without its forward pass
-/// state_error.
+/// number. Logits of which it can make no weights (NaN, +inf in a softmax; but -inf there is a
+/// weight of 0, and a bit takes both) throw numeric_error with row and column, a backward pass
+/// without its forward pass state_error.
 template <class H>
 concept Head = Module<H> &&
     requires(const H& head, const Context& context, In<typename H::Scalar> in,
