@@ -15,13 +15,13 @@
 namespace selgate::examples {
 
 enum class Split { train, test };
-enum class Metric { accuracy, mse };
+enum class Measure { accuracy, mse };
 
 /// The data of a multi-task experiment, whatever it is.
 struct TaskData {
   Index features;
   std::vector<std::string> tasks;
-  Metric metric;
+  Measure measure;
   Index num_train, num_test;
   /// x (features x B) and labels (tasks x B) of the examples.
   std::function<void(Split, std::span<const Index>, Out<float>, Out<float>)> fill;
@@ -62,7 +62,6 @@ struct GateResult {
   std::vector<WeightHistory> history;  // per task
   CostHistory cost;
   Matrix<float> weights;               // experts x tasks at the end: mean over the test examples
-  std::vector<std::string> warnings;
 };
 
 /// Trains and tests every gate of the options in turn, on models of the paper's appendix D.2 or

@@ -28,15 +28,24 @@ int exit_code(const error& failure) {
 
 namespace {
 
+/// Whether a row has room for all tasks; else they have a table of their own.
+bool has_few_tasks(const TaskData& data) { return data.tasks.size() <= 4; }
+std::string measure_of(const TaskData& data) {
+  return data.measure == Measure::accuracy ? "accuracy" : "MSE";
+}
+std::string score_text(const TaskData& data, double score) {
+  return data.measure == Measure::accuracy ? percent(score, 1) : fixed(score, 4);
+}
+
 /// The last table: what each gate reached and what it cost.
 Table result_table(const TaskData& data, const std::vector<GateResult>& results) {
-  const bool few_tasks = data.tasks.size() <= 4;
   std::vector<std::string> header = {"gate"};
-  const std::string metric = data.metric == Metric::accuracy ? "accuracy" : "MSE";
-  if (few_tasks) {
-    for (const std::string& task : data.tasks) header.push_back(metric + " " + task);
+  if (has_few_tasks(data)) {
+    for (const std::string& task : data.tasks) header.push_back(measure_of(data) + " " + task);
   } else {
-    header.push_back("mean " + metric);
+    header.push_back("mean " + measure_of(data));
+    header.push_back("lowest");
+    header.push_back("highest");
     header.push_back("Jaccard related");
     header.push_back("unrelated");
   }
@@ -49,14 +58,14 @@ Table result_table(const TaskData& data, const std::vector<GateResult>& results)
                                   [](const GateResult& r) { return r.gate == "top-k"; });
   for (const GateResult& r : results) {
     std::vector<std::string> row = {r.gate};
-    auto score = [&](double value) {
-      return data.metric == Metric::accuracy ? percent(value, 1) : fixed(value, 4);
-    };
-    if (few_tasks) {
-      for (double value : r.scores) row.push_back(score(value));
+    if (has_few_tasks(data)) {
+      for (double value : r.scores) row.push_back(score_text(data, value));
     } else {
-      row.push_back(score(std::accumulate(r.scores.begin(), r.scores.end(), 0.0) /
-                          static_cast<double>(r.scores.size())));
+      const auto [lowest, highest] = std::minmax_element(r.scores.begin(), r.scores.end());
+      const double sum = std::accumulate(r.scores.begin(), r.scores.end(), 0.0);
+      for (double value : {sum / static_cast<double>(r.scores.size()), *lowest, *highest}) {
+        row.push_back(score_text(data, value));
+      }
       const MeanJaccard alike = mean_jaccard(selected_experts(r.weights), data.group);
       row.push_back(alike.related ? fixed(*alike.related, 3) : "-");
       row.push_back(alike.unrelated ? fixed(*alike.unrelated, 3) : "-");
@@ -76,6 +85,19 @@ Table result_table(const TaskData& data, const std::vector<GateResult>& results)
   return table;
 }
 
+/// What each gate reached, task by task.
+Table task_table(const TaskData& data, const std::vector<GateResult>& results) {
+  std::vector<std::string> header = {"task"};
+  for (const GateResult& r : results) header.push_back(r.gate);
+  Table table(header);
+  for (std::size_t t = 0; t < data.tasks.size(); ++t) {
+    std::vector<std::string> row = {data.tasks[t]};
+    for (const GateResult& r : results) row.push_back(score_text(data, r.scores[t]));
+    table.add(std::move(row));
+  }
+  return table;
+}
+
 void draw(const char* what, const LinePlot& plot, const std::filesystem::path& stem) {
   const PlotFiles files = write_plot(plot, stem, PictureFormat::png);
   std::cout << what << ": "
@@ -84,7 +106,8 @@ void draw(const char* what, const LinePlot& plot, const std::filesystem::path& s
             << '\n';
 }
 
-void print(const Table& table, const std::filesystem::path& out) {
+/// `more` follows the table in the file.
+void print(const Table& table, const std::filesystem::path& out, const std::string& more = "") {
   std::cout << '\n';
   table.print(std::cout);
   std::cout << '\n';
@@ -93,15 +116,20 @@ void print(const Table& table, const std::filesystem::path& out) {
   const std::filesystem::path summary = out / "summary.md";
   std::ostringstream markdown;
   table.print_markdown(markdown);
-  detail::write_file(summary, markdown.str());
+  detail::write_file(summary, markdown.str() + more);
   std::cout << "table: " << summary.string() << '\n';
 }
 
-/// Prints the table; leaves it as Markdown, with pictures of the first tasks' weights and of the
-/// cost of a step over training.
+/// Prints the table; leaves it as Markdown, with all tasks' results, and pictures of the first
+/// tasks' weights and of the cost of a step over training.
 void report(const TaskData& data, const std::vector<GateResult>& results,
             const std::filesystem::path& out) {
-  print(result_table(data, results), out);
+  std::ostringstream tasks_markdown;
+  if (!has_few_tasks(data)) {
+    tasks_markdown << "\nTask by task, " << measure_of(data) << ":\n\n";
+    task_table(data, results).print_markdown(tasks_markdown);
+  }
+  print(result_table(data, results), out, tasks_markdown.str());
 
   const auto shown = static_cast<std::ptrdiff_t>(std::min<std::size_t>(data.tasks.size(), 4));
   std::vector<std::string> gates;

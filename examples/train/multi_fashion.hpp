@@ -21,7 +21,7 @@ inline TaskData multi_fashion_data(const std::filesystem::path& folder,
       make_multi_images(read("train"), read("t10k"), options));
   return {.features = sets->train.features(),
           .tasks = {"top left", "bottom right"},
-          .metric = Metric::accuracy,
+          .measure = Measure::accuracy,
           .num_train = sets->train.size(),
           .num_test = sets->test.size(),
           .fill = [sets](Split split, std::span<const Index> examples, Out<float> x,

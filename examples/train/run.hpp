@@ -57,7 +57,9 @@ class Run {
                         options_.epochs);
       for (Index epoch = 0; epoch < options_.epochs; ++epoch) train_epoch(epoch, progress);
     }
-    for (const std::string& text : result_.warnings) std::printf("warning: %s\n", text.c_str());
+    if constexpr (is_dselect_k) {
+      std::printf("%s at the end, %s", gate_.c_str(), describe(watch_.last()).c_str());
+    }
     result_.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result_.training_flops = static_cast<double>(trainer_.flops());
@@ -93,14 +95,15 @@ class Run {
       auto labels = labels_.leftCols(batch);
       data_.fill(Split::train, examples, x, labels);
       schedule();
-      if (static_cast<std::int64_t>(trainer_.context.step) % record_every() == 0) record(x);
+      if (static_cast<std::int64_t>(trainer_.context.step) % record_every() == 0)
+        record(x, progress);
       loss += step(x, {labels});
       const double done = static_cast<double>(epoch) +
                           static_cast<double>(i + 1) / static_cast<double>(steps_per_epoch_);
       if (i + 1 < steps_per_epoch_)
         progress.update(done, fields(loss / static_cast<double>(i + 1)));
     }
-    if (epoch + 1 == options_.epochs) record(x_.leftCols(last_batch));
+    if (epoch + 1 == options_.epochs) record(x_.leftCols(last_batch), progress);
     progress.epoch(epoch + 1, fields(loss / static_cast<double>(steps_per_epoch_)));
   }
 
@@ -172,8 +175,8 @@ class Run {
   [[nodiscard]] std::int64_t record_every() const {
     return std::max<std::int64_t>(1, num_steps() / 100);
   }
-  /// The tasks' weights for the picture, and the health of the gate.
-  void record(const In<float>& x) {
+  /// The tasks' weights for the picture, and the health of the gate: what is bad is said at once.
+  void record(const In<float>& x, Progress& progress) {
     const Matrix<float> weights = mean_weights(x);
     const auto step = static_cast<std::int64_t>(trainer_.context.step);
     for (Index t = 0; t < num_tasks(); ++t) {
@@ -184,21 +187,26 @@ class Run {
     }
     if constexpr (is_dselect_k) {
       const Gates& gates = trainer_.model.body.gates;
-      for (std::string& text :
+      for (const std::string& text :
            watch_.observe(step, gates.head(), gates.logits(gate_cache_, x.cols()))) {
-        result_.warnings.push_back(std::move(text));
+        progress.finish();
+        std::printf("warning: %s\n", text.c_str());
+        std::fflush(stdout);
       }
     }
   }
   /// experts x tasks: the gates' weights, averaged over the examples.
   Matrix<float> mean_weights(const In<float>& x) {
-    const Gates& gates = trainer_.model.body.gates;
-    gates.forward(Context{}, x, gate_output_, gate_cache_);
-    const auto weights = gate_output_.dense();
+    trainer_.model.body.gates.forward(Context{}, x, gate_output_, gate_cache_);
+    return mean_weights(gate_output_);
+  }
+  [[nodiscard]] Matrix<float> mean_weights(const GateOutput<float>& output) const {
+    const auto weights = output.dense();
     if (Gates::is_static) return weights;
+    const auto examples = static_cast<float>(weights.cols() / num_tasks());
     Matrix<float> mean = Matrix<float>::Zero(weights.rows(), num_tasks());
     for (Index c = 0; c < weights.cols(); ++c) {
-      mean.col(c % num_tasks()) += weights.col(c) / static_cast<float>(x.cols());
+      mean.col(c % num_tasks()) += weights.col(c) / examples;
     }
     return mean;
   }
@@ -220,25 +228,22 @@ class Run {
       for (Index t = 0; t < num_tasks(); ++t) {
         const auto at = static_cast<std::size_t>(t);
         const auto prediction = trainer_.model.prediction(trainer_.cache(), t);
-        if (data_.metric == Metric::accuracy) {
+        if (data_.measure == Measure::accuracy) {
           accuracy[at].add(prediction, labels.row(t), all_labelled<float>());
         } else {
           squared[at] += (prediction - labels.row(t)).template cast<double>().squaredNorm();
         }
       }
-      const auto& weights = trainer_.cache().body.weights;
-      support += mean_support(weights) * static_cast<double>(weights.num_columns());
-      columns += static_cast<double>(weights.num_columns());
-      for (Index c = 0; c < weights.num_columns(); ++c) {
-        result_.most_experts =
-            std::max(result_.most_experts,
-                     static_cast<Index>((weights.dense().col(c).array() != 0.0f).count()));
-      }
-      result_.weights +=
-          mean_weights(x) * static_cast<float>(batch) / static_cast<float>(data_.num_test);
+      const auto& body = trainer_.cache().body;  // what predict left there
+      const GateReport used = report(body.weights);
+      support += used.mean_support * static_cast<double>(used.columns);
+      columns += static_cast<double>(used.columns);
+      result_.most_experts = std::max(result_.most_experts, used.max_support);
+      result_.weights += mean_weights(body.weights) * static_cast<float>(batch) /
+                         static_cast<float>(data_.num_test);
       if constexpr (is_dselect_k) {
         const Gates& gates = trainer_.model.body.gates;
-        const DSelectKReport r = report<float>(gates.head(), gates.logits(gate_cache_, batch));
+        const DSelectKReport r = report<float>(gates.head(), gates.logits(body.gate, batch));
         binary += r.binary_bits * static_cast<double>(r.columns);
         logits_columns += static_cast<double>(r.columns);
       }
@@ -249,7 +254,7 @@ class Run {
       if (watch_.frozen_since() >= 0) result_.binary_since = watch_.frozen_since();
     }
     for (std::size_t t = 0; t < data_.tasks.size(); ++t) {
-      result_.scores.push_back(data_.metric == Metric::accuracy
+      result_.scores.push_back(data_.measure == Measure::accuracy
                                    ? accuracy[t].value().value()
                                    : squared[t] / static_cast<double>(data_.num_test));
     }
@@ -262,7 +267,7 @@ class Run {
   Trainer<Model, Adam<Model>> trainer_;
   typename Gates::Cache gate_cache_ = trainer_.model.body.gates.make_cache(options_.batch);
   GateOutput<float> gate_output_ = trainer_.model.body.gates.make_output(options_.batch);
-  DSelectKWatch watch_{num_steps() / 50};
+  DSelectKWatch watch_{std::max<std::int64_t>(10, num_steps() / 50)};
   Matrix<float> x_, labels_;
   std::vector<double> step_seconds_;  // since the last recorded step
   GateResult result_;

@@ -13,7 +13,7 @@ inline TaskData synthetic_data(const SyntheticOptions& options) {
   auto data = std::make_shared<const SyntheticTasks>(make_synthetic_tasks(options));
   TaskData task_data{.features = options.in_features,
                      .tasks = {},
-                     .metric = Metric::mse,
+                     .measure = Measure::mse,
                      .num_train = options.num_train,
                      .num_test = options.num_test,
                      .fill =

@@ -34,6 +34,14 @@ struct Negate {
 struct Counting : Negate {
   void forward(const Context&, const In<double>& x, Out<double> y, Cache&) { y = -x; }
 };
+/// No module: its parameters have no names.
+struct Nameless {
+  using Scalar = double;
+  using Cache = Empty;
+  using Gradient = Empty;
+  Cache make_cache(Index) const { return {}; }
+  Gradient make_gradient() const { return {}; }
+};
 /// No module: it cannot be copied.
 struct Unique : Negate {
   Unique(const Unique&) = delete;
@@ -41,7 +49,7 @@ struct Unique : Negate {
 
 static_assert(Layer<Negate> && Module<Negate>);
 static_assert(!Layer<Counting> && Module<Counting>);
-static_assert(!Module<Unique> && !Module<int>);
+static_assert(!Module<Unique> && !Module<Nameless> && !Module<int>);
 
 }  // namespace
 

@@ -98,6 +98,21 @@ TEST_CASE("visit: names are joined by dots, a number alone is a name") {
                                                  "table.1", "table.2", "table.3"});
 }
 
+TEST_CASE("visit: modules by their names, each before its parts") {
+  const Model model;
+  std::string paths;
+  for_each_named([&](const std::string& path, const auto&, const auto&) { paths += path + " "; },
+                 model.layer, model.layer);
+  CHECK(paths == " weight bias ");
+  paths.clear();
+  for_each_named(
+      [&](const std::string& path, const auto& part) {
+        if constexpr (!is_leaf<std::remove_cvref_t<decltype(part)>>) paths += path + " ";
+      },
+      model);
+  CHECK(paths == " towers.0 towers.1 3 ");
+}
+
 TEST_CASE("visit: several objects side by side") {
   const Model a = counted();
   Model b;

@@ -267,6 +267,9 @@ TEMPLATE_TEST_CASE("DSelect-k head: hardened, at most k experts whatever the log
   CHECK(!head.hardened());
   head.harden();
   CHECK(head.hardened());
+  head.harden(false);
+  CHECK(!head.hardened());
+  head.harden();
   Rng rng(5);
   Matrix<S> z = uniform<S>(head.num_logits(), 30, rng, -0.4, 0.4);
   z.col(0).setZero();  // code 0

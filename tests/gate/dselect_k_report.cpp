@@ -3,6 +3,7 @@
 
 #include "catch.hpp"
 
+#include <selgate/gate/dselect_k_import.hpp>
 #include <selgate/gate/gate.hpp>
 
 namespace selgate {
@@ -123,8 +124,35 @@ TEST_CASE("dselect-k watch: frozen early, unreachable, twins") {
             .find("50 % of the selectors are frozen on a code without expert") !=
         std::string::npos);
   CHECK(second(column(head, {{0.1, 0.2, 0.3}, {0.1, 0.2, 0.3}}), 100)
-            .find("100 % of the columns have two selectors with equal logits") !=
+            .find("100 % of the columns have two selectors that train from equal logits") !=
         std::string::npos);
+}
+
+TEST_CASE("dselect-k report: selectors that share an expert for good are no twins") {
+  const HeadD head({.num_experts = 8, .k = 4});
+  Vector<double> w = Vector<double>::Zero(8);
+  w[2] = w[5] = 0.5;
+  for (double margin : {0.0, 0.02}) {
+    const Vector<double> frozen = dselect_k_logits(head, w, margin);
+    CHECK(report(head, frozen).twins == 0);
+    CHECK(DSelectKWatch(10).observe(100, head, frozen).empty());
+  }
+  HeadD hardened = head;
+  const Vector<double> fractional = dselect_k_logits(head, w, -0.5);
+  CHECK(report(head, fractional).twins == 1);
+  hardened.harden();
+  CHECK(report(hardened, fractional).twins == 0);
+}
+
+TEST_CASE("dselect-k report: text") {
+  const HeadD head({.num_experts = 5, .k = 2});
+  CHECK(describe(report(head, column(head, {{0.6, -0.6, 0.7}, {0.2, 0.3, -0.7}}))) ==
+        "1 columns: 4.000 experts on average, 4 at most; 2.000 distinct codes\n"
+        "  bits that are binary: 66.667 %\n"
+        "  selectors frozen on a code without expert: 50.000 %\n"
+        "  columns with twin selectors: 0.000 %\n");
+  CHECK(describe(report(head, column(head, {{0.6, -0.6, -0.7}, {0.7, 0.8, -0.7}})))
+            .find("binary: 100.000 %, converged\n") != std::string::npos);
 }
 
 TEST_CASE("dselect-k report: logits of another head") {

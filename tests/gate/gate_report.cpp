@@ -34,6 +34,9 @@ TEST_CASE("gate report: shares, support and sums, dense and routing") {
   CHECK(second.columns == 1);
   CHECK(second.hard_share == std::vector<double>{0, 1, 0});
   CHECK(report(dense, 2).columns == 0);
+  CHECK_THROWS_WITH(report(dense, 0, 0), "gate report: stride: expected >= 1, got 0");
+  CHECK_THROWS_WITH(report(dense, 0, -1), "gate report: stride: expected >= 1, got -1");
+  CHECK_THROWS_WITH(report(dense, -1), "gate report: first: expected >= 0, got -1");
 }
 
 TEST_CASE("gate report: text") {

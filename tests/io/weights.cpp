@@ -52,11 +52,14 @@ struct Nested {
   }
 
   Matrix<S> predict(const Matrix<S>& x) const {
-    typename Dense<S>::Cache cache = trunk[0].make_cache(x.cols());
+    auto pass = [](const Dense<S>& layer, const Matrix<S>& in, Matrix<S>& out) {
+      auto cache = layer.make_cache(in.cols());
+      layer.forward({}, in, out, cache);
+    };
     Matrix<S> h(3, x.cols()), y(2, x.cols()), sum = Matrix<S>::Zero(2, x.cols());
-    trunk[0].forward({}, x, h, cache);
+    pass(trunk[0], x, h);
     for (const Dense<S>& expert : experts) {
-      expert.forward({}, h, y, cache);
+      pass(expert, h, y);
       sum += y;
     }
     return sum;

@@ -24,10 +24,12 @@ namespace selgate {
 ///   m.make_gradient()          all zero
 ///   M::visit(f, objects...)    f(name, index, leaf or child module of each object), see visit.hpp
 template <class M>
-concept Module = std::copyable<M> && requires(const M& m, Index max_batch) {
+concept Module = std::copyable<M> && requires(const M& m, Index max_batch,
+                                              void (&walk)(const char*, Index)) {
   typename M::Scalar;
   { m.make_cache(max_batch) } -> std::same_as<typename M::Cache>;
   { m.make_gradient() } -> std::same_as<typename M::Gradient>;
+  M::visit(walk, m);
 };
 
 /// A module from features to features.
@@ -41,7 +43,7 @@ concept Module = std::copyable<M> && requires(const M& m, Index max_batch) {
 ///   flops     floating-point operations of the last forward through this cache and of
 ///             its backward, regularizers not counted.
 ///
-/// The smallest complete model is a layer without parameters, layer/max_pool.hpp; the plainest with
+/// The smallest complete model is a layer without parameters, layer/relu.hpp; the plainest with
 /// parameters is layer/dense.hpp.
 template <class L>
 concept Layer = Module<L> && requires(const L& layer, const Context& context,

@@ -76,6 +76,13 @@ inline constexpr Index no_index = -1;
 ///   named                     all blocks, each by its name
 ///   all                       all, where what lies side by side may be one leaf
 ///   touched, touched_and_clear  those in the `touched` set of the first object, the gradient
+///
+/// A module whose passes depend on what may change after construction, and is no parameter, names
+/// that too, with its setters (which throw config_error), for files of weights:
+///
+///     template <class F> void visit_state(F&& f) const {
+///       f("gamma", options_.gamma, &Head::set_gamma);  // a number or bool
+///     }
 enum class Blocks { named, all, touched, touched_and_clear };
 template <class F>
 inline constexpr Blocks blocks_of = std::remove_cvref_t<F>::blocks;
@@ -136,9 +143,8 @@ struct NamedWalk {
     };
     append(name);
     if (index != no_index) append(std::to_string(index));
-    if constexpr (is_leaf<std::remove_cvref_t<First>>) {
-      f(std::as_const(full), first, rest...);
-    } else {
+    f(std::as_const(full), first, rest...);
+    if constexpr (!is_leaf<std::remove_cvref_t<First>>) {
       std::remove_cvref_t<First>::visit(NamedWalk{f, std::move(full)}, first, rest...);
     }
   }
@@ -162,11 +168,20 @@ template <class F, class Gradient, class... Rest>
 void for_each_touched_leaf(F&& f, Gradient& gradient, Rest&... rest) {
   detail::walk_leaves<Blocks::touched>(f, gradient, rest...);
 }
-/// f(path, leaf of first, leaf of rest...) for every block: the one walk that joins names, as in
-/// "experts.3.weight". Its order is that of files.
+/// f(path, part of first, part of rest...) for every module, then its parts, down to the leaf of
+/// every block: the one walk that joins names, as in "experts.3.weight", in the order of files.
+template <class F, class First, class... Rest>
+void for_each_named(F&& f, First& first, Rest&... rest) {
+  detail::NamedWalk<std::remove_reference_t<F>>{f, {}}("", no_index, first, rest...);
+}
+/// The same for the leaves alone.
 template <class F, class First, class... Rest>
 void for_each_named_leaf(F&& f, First& first, Rest&... rest) {
-  detail::NamedWalk<std::remove_reference_t<F>>{f, {}}("", no_index, first, rest...);
+  for_each_named(
+      [&f](const std::string& path, auto& part, auto&... parts) {
+        if constexpr (is_leaf<std::remove_cvref_t<decltype(part)>>) f(path, part, parts...);
+      },
+      first, rest...);
 }
 
 template <class M>

@@ -22,8 +22,7 @@ namespace selgate {
 ///
 /// Backward, with u = dw read at the codes of selector i (0 where a code has no expert):
 ///   dot_i = <r(s_i), u>,   dalpha += a .* (dot - <a, dot>),
-///   dz_ij += S'(z_ij) (a_i d dot_i / d s_ij + scale (lambda dH_i / ds_ij + xi d(1/mass_i) /
-///   ds_ij)).
+///   dz_ij += S'(z_ij) d(a_i dot_i + scale (lambda H_i + xi / mass_i)) / ds_ij.
 /// An exactly binary bit has S' = 0: it is frozen for this column, and nothing outside the support
 /// is ever read. Support is the set of codes compatible with the binary bits of some selector.
 ///
@@ -33,11 +32,6 @@ namespace selgate {
 /// Columns go in tiles, an example a lane; where weights are dense and codes few, to the very end:
 /// 2^m products of packs cost less than to look at each column's bits. Otherwise a tile is left for
 /// its single columns between the bits and their derivatives.
-///
-/// Differs from the TensorFlow layer: least significant bit first, as in the paper (imported
-/// weights: reverse_bit_order); regularizers are a mean over the batch, not a sum; exact entropy
-/// without an epsilon; xi is an option; 1/mass is floored at mass 1e-6, finite even on a code
-/// without expert.
 template <class S>
 class DSelectKHead {
  public:
@@ -69,7 +63,6 @@ class DSelectKHead {
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] Index num_experts() const { return options_.num_experts; }
   [[nodiscard]] Index k() const { return options_.k; }
-  /// m = ceil(log2 n).
   [[nodiscard]] int num_bits() const { return codes().num_bits(); }
   [[nodiscard]] const CodeBook& codes() const { return selectors_.codes(); }
   [[nodiscard]] Index num_logits() const { return k() + k() * num_bits(); }
@@ -85,9 +78,9 @@ class DSelectKHead {
     detail::require_positive("DSelect-k gate: gamma", gamma, S(gamma) > S(0));
     options_.gamma = gamma;
   }
-  /// The limit gamma -> 0: from here on every bit is 1 where z > 0 and 0 elsewhere, so every
-  /// example selects at most k experts; the bits no longer train, the mix does.
-  void harden() { hardened_ = true; }
+  /// The limit gamma -> 0: every bit is 1 where z > 0, else 0, so that an example selects at most k
+  /// experts; the bits no longer train, the mix does. `false`: back.
+  void harden(bool hardened = true) { hardened_ = hardened; }
   [[nodiscard]] bool hardened() const { return hardened_; }
 
   /// Bit j of selector i from one logits column.
@@ -113,8 +106,7 @@ class DSelectKHead {
       cache.tiles.set(tile, logits.middleCols(tile.first, tile.count),
                       [this](const auto& z) { return this->step(z); });
       if (at_once(tile, cache)) {
-        add_up(tile, cache, weights.dense().middleCols(tile.first, tile.count));
-        return;
+        return add_up(tile, cache, weights.dense().middleCols(tile.first, tile.count));
       }
       for (Index lane = 0; lane < tile.count; ++lane) {
         const Column& column = cache.tiles.read(tile, lane);
@@ -201,10 +193,20 @@ class DSelectKHead {
 
   template <class F, class... M>
   static void visit(F&&, M&...) {}
+  template <class F>
+  void visit_state(F&& f) const {
+    f("gamma", options_.gamma, &DSelectKHead::set_gamma);
+    f("hardened", hardened_, &DSelectKHead::harden);
+    f("spare_seed", options_.spare_seed, &DSelectKHead::set_spare_seed);
+  }
 
  private:
   using Codes = ExpertSelectors::Codes;
 
+  void set_spare_seed(std::uint64_t seed) {
+    options_.spare_seed = seed;
+    selectors_ = {{num_experts(), options_.spare_codes, seed}, k()};
+  }
   /// Up to 256 codes a tile takes all of them.
   [[nodiscard]] bool has_few_codes() const { return num_bits() <= detail::max_undivided; }
   /// Whether the last forward made dense weights.
@@ -225,7 +227,7 @@ class DSelectKHead {
     return {options_.entropy, options_.entropy_weight * context.entropy_factor, xi};
   }
 
-  /// All n weights of a tile's columns.
+  /// All n weights of a tile's columns, or of one column.
   void add_up(const Tile& tile, Cache& cache, Out<S> weights) const {
     Element* w = cache.weights.data();
     const bool underflow = selectors_.add_up(Codes::all, cache.tiles.mix(tile),
@@ -236,7 +238,6 @@ class DSelectKHead {
     }
     kernel::scatter<S>(w, weights);
   }
-  /// All n weights of one column.
   void add_up(const Column& column, Cache& cache, S* w) const {
     const auto& [mix, bits] = column;
     if (selectors_.add_up(codes_of(cache), mix.data(), bits.data(), cache.column_scratch, w)) {
@@ -259,7 +260,7 @@ class DSelectKHead {
     routing.end_column();
   }
 
-  /// Sets dot and ds of a tile.
+  /// Sets dot and ds of a tile, or of column c.
   void contract(const Tile& tile, const In<S>& weights, const In<S>& dweights, Cache& cache) const {
     Element *w = cache.weights.data(), *dw = cache.dweights.data();
     kernel::gather<S>(weights, w);
@@ -269,7 +270,6 @@ class DSelectKHead {
         Codes::all, cache.tiles.mix(tile), cache.tiles.bits(tile),
         [dw]() -> const Element* { return dw; }, cache.tile_scratch);
   }
-  /// Sets dot and ds of column c.
   void contract(const Column& column, const GateOutput<S>& weights, const GateOutput<S>& dweights,
                 Index c, Cache& cache) const {
     auto run = [&](const auto& make_dw) {

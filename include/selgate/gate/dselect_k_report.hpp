@@ -2,6 +2,7 @@
 #pragma once
 
 #include <selgate/gate/dselect_k_head.hpp>
+#include <selgate/gate/gate_report.hpp>
 
 #include <algorithm>
 #include <string>
@@ -38,7 +39,7 @@ struct DSelectKReport {
   double mean_distinct_codes = 0;  // among the selectors' most likely codes
   double binary_bits = 1;          // share of all bits; 1 where there are none
   double unreachable = 0;          // share of selectors frozen on a code without expert
-  double twins = 0;                // share of columns with two selectors of equal logits
+  double twins = 0;                // share of columns with two selectors of equal logits that train
 
   /// Every bit of every selector is binary: each column selects at most k experts.
   [[nodiscard]] bool converged() const { return binary_bits == 1; }
@@ -67,7 +68,7 @@ DSelectKReport report(const DSelectKHead<S>& head, const std::type_identity_t<In
       Index code = 0;
       for (int j = 0; j < m; ++j) code |= Index{head.bit(z, i, j).v > S(0.5)} << j;
       likely[static_cast<std::size_t>(i)] = code;
-      for (Index other = 0; other < i && m > 0; ++other) {
+      for (Index other = 0; other < i && !state.frozen(); ++other) {
         bool equal = true;
         for (Index j = 0; j < m; ++j) equal = equal && z[k + i * m + j] == z[k + other * m + j];
         twin = twin || equal;
@@ -88,12 +89,24 @@ DSelectKReport report(const DSelectKHead<S>& head, const std::type_identity_t<In
   return r;
 }
 
+/// The report in a few lines of text.
+inline std::string describe(const DSelectKReport& r) {
+  using detail::decimal;
+  return to_text(r.columns) + " columns: " + decimal(r.mean_support) + " experts on average, " +
+         to_text(r.max_support) + " at most; " + decimal(r.mean_distinct_codes) +
+         " distinct codes\n  bits that are binary: " + decimal(100 * r.binary_bits) + " %" +
+         (r.converged() ? ", converged" : "") +
+         "\n  selectors frozen on a code without expert: " + decimal(100 * r.unreachable) +
+         " %\n  columns with twin selectors: " + decimal(100 * r.twins) + " %\n";
+}
+
 /// The ways in which a DSelect-k gate dies without a word, watched while it trains:
 ///   saturated at the start  more than half of the bits are binary on the first batch: they never
 ///                           train (raw 0..255 pixels do that)
 ///   frozen too early        all bits binary before `patience` steps: the choice is noise
 ///   unreachable             a selector frozen on a code without expert
-///   twins                   selectors with equal logits: they stay equal and waste one of the k
+///   twins                   selectors that train from equal logits: they stay equal and waste one
+///                           of the k
 class DSelectKWatch {
  public:
   /// patience: steps that the experts need before a frozen choice means something.
@@ -126,8 +139,8 @@ class DSelectKWatch {
              "penalty_weight, or fold spare codes");
     warn(twins_, last_.twins > 0,
          percent(last_.twins) +
-             " of the columns have two selectors with equal logits, which stay equal; raise "
-             "code_range");
+             " of the columns have two selectors that train from equal logits and stay equal; "
+             "raise code_range");
     return news;
   }
 

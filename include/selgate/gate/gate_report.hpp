@@ -23,8 +23,11 @@ struct GateReport {
 };
 
 /// Report of every stride-th column from `first` on: task t of T gates is first = t, stride = T.
+/// Throws config_error for first < 0 or stride < 1.
 template <class S>
 GateReport report(const GateOutput<S>& weights, Index first = 0, Index stride = 1) {
+  require(first >= 0, "gate report: first", ">= 0", first);
+  require(stride >= 1, "gate report: stride", ">= 1", stride);
   const auto n = static_cast<std::size_t>(weights.num_experts());
   GateReport r;
   r.soft_share.assign(n, 0);
@@ -62,21 +65,28 @@ GateReport report(const GateOutput<S>& weights, Index first = 0, Index stride = 
   return r;
 }
 
+namespace detail {
+
+/// A number of moderate size as reports show it: three digits after the point.
+inline std::string decimal(double value) {
+  char buffer[32];
+  const auto [end, code] =
+      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed, 3);
+  return {buffer, code == std::errc{} ? end : buffer};
+}
+
+}  // namespace detail
+
 /// The report in a few lines of text.
 inline std::string describe(const GateReport& r) {
-  auto digits = [](double value) {
-    char buffer[32];
-    const auto [end, code] =
-        std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed, 3);
-    return std::string(buffer, code == std::errc{} ? end : buffer);
-  };
-  std::string text = to_text(r.columns) + " columns: " + digits(r.mean_support) +
+  using detail::decimal;
+  std::string text = to_text(r.columns) + " columns: " + decimal(r.mean_support) +
                      " experts on average, " + to_text(r.max_support) +
-                     " at most; weights sum to " + digits(r.min_sum) + ".." + digits(r.max_sum) +
-                     "; entropy " + digits(r.mean_entropy) + "\n";
+                     " at most; weights sum to " + decimal(r.min_sum) + ".." + decimal(r.max_sum) +
+                     "; entropy " + decimal(r.mean_entropy) + "\n";
   for (std::size_t e = 0; e < r.soft_share.size(); ++e) {
-    text += "  expert " + to_text(e) + ": mean weight " + digits(r.soft_share[e]) +
-            ", selected by " + digits(100 * r.hard_share[e]) + " %\n";
+    text += "  expert " + to_text(e) + ": mean weight " + decimal(r.soft_share[e]) +
+            ", selected by " + decimal(100 * r.hard_share[e]) + " %\n";
   }
   return text;
 }

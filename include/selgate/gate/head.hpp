@@ -33,9 +33,11 @@ using RowGroups = std::vector<RowGroup>;
 ///   regularization  scale times the SUM over the columns of the last forward: the caller says what
 ///             a column weighs (Context::example_weight, or 1 for a static gate).
 ///   flops     of forward and backward, without the regularizers.
-/// A head may say `has_few_logits`: its linear map then adds in a fixed order, whatever their
-/// number. Non-finite logits throw numeric_error with row and column, arguments that do not fit
-/// shape_error; a backward pass without its forward pass, or a cache of another head, state_error.
+/// What its setters move it names in visit_state (core/visit.hpp). It may say `has_few_logits`: its
+/// linear map then adds in a fixed order, whatever their number. Logits of which it can make no
+/// weights (NaN, +inf in a softmax; but -inf there is a weight of 0, and a bit takes both) throw
+/// numeric_error with row and column, arguments that do not fit shape_error; a backward pass without
+/// its forward pass, or a cache of another head, state_error.
 template <class H>
 concept Head = Module<H> &&
     requires(const H& head, const Context& context, In<typename H::Scalar> in,

@@ -69,7 +69,8 @@ class SoftmaxSelectorHead {
     options_.temperature = temperature;
   }
   /// From here on every selector is the one-hot code of its largest logit, and trains no more.
-  void harden() { hardened_ = true; }
+  /// `false`: back.
+  void harden(bool hardened = true) { hardened_ = hardened; }
   [[nodiscard]] bool hardened() const { return hardened_; }
 
   Cache make_cache(Index max_columns) const {
@@ -167,6 +168,11 @@ class SoftmaxSelectorHead {
 
   template <class F, class... M>
   static void visit(F&&, M&...) {}
+  template <class F>
+  void visit_state(F&& f) const {
+    f("temperature", options_.temperature, &SoftmaxSelectorHead::set_temperature);
+    f("hardened", hardened_, &SoftmaxSelectorHead::harden);
+  }
 
  private:
   double entropy_factor(const Context& context) const {

@@ -139,6 +139,10 @@ class TopKHead {
 
   template <class F, class... M>
   static void visit(F&&, M&...) {}
+  template <class F>
+  void visit_state(F&& f) const {
+    f("k", options_.k, &TopKHead::set_k);
+  }
 
  private:
   [[nodiscard]] Index num_probabilities() const {

@@ -4,6 +4,7 @@
 #include <selgate/core/visit.hpp>
 #include <selgate/io/file.hpp>
 #include <selgate/io/safetensors_file.hpp>
+#include <selgate/io/state.hpp>
 
 #include <bit>
 #include <cmath>
@@ -25,15 +26,22 @@ struct LoadOptions {
 };
 
 /// Writes the parameters of a model as a safetensors file: one tensor for each leaf, named by its
-/// path ("experts.3.weight"), outputs first, in the order of visit. The options of a model are not
-/// in the file; `metadata` (UTF-8) is the place for what the caller wants to know again.
+/// path ("experts.3.weight"), outputs first, in the order of visit. What else may move (a head's
+/// gamma, temperature, k, whether it is hardened) is in the file's metadata, by names that begin
+/// with "selgate.". The options of a model are not; `metadata` (UTF-8) is the place for what the
+/// caller wants to know again.
 /// Equal models and metadata give equal bytes. The old file is replaced as AtomicFile says: on an
 /// error it is untouched. Throws io_error, and config_error for names or metadata that no file can
-/// hold.
+/// hold or that are ours.
 template <class M>
 void save_weights(const std::filesystem::path& path, const M& model,
                   const std::map<std::string, std::string>& metadata = {}) {
   SafetensorsHeader header{.metadata = metadata, .tensors = {}};
+  for (const auto& entry : metadata) {
+    require(!detail::is_state(entry), "weights: key of the metadata", "none under \"selgate.\"",
+            detail::shown(entry.first));
+  }
+  detail::add_state(model, header.metadata);
   for_each_named_leaf(
       [&](const std::string& name, const auto& leaf) {
         using S = std::remove_cvref_t<decltype(*leaf.data)>;
@@ -140,17 +148,20 @@ void read_values(const SafetensorsFile& file, const Tensor& tensor, const Leaf<S
 
 }  // namespace detail
 
-/// Reads the parameters of a model of the same structure. All of the file is checked against the
-/// model and read aside first: on an error the model is as before. The loaded model computes the
-/// same bits as the saved one. Throws io_error, and checkpoint_error (with the byte, the tensor,
-/// what was expected and what was found) for a file that is damaged or of another model: a tensor
-/// missing or too many, another shape, another type (see LoadOptions), a value that is not finite.
+/// Reads the parameters of a model of the same structure and options, and what else may have moved.
+/// All of the file is checked against the model and read aside first: on an error the model is as
+/// before. The loaded model computes the same bits as the saved one; where a file, of another
+/// program, says nothing of gamma and the like, they stay. Throws io_error, and checkpoint_error
+/// (with the byte, the tensor or key, what was expected and what was found) for a file that is
+/// damaged or of another model: a tensor missing or too many, another shape, another type (see
+/// LoadOptions), a value that is not finite, a gamma that no head takes.
 /// What it cannot see: other bits in a value that stays finite, for the format has no checksum.
 template <class M>
 void load_weights(const std::filesystem::path& path, M& model, const LoadOptions& options = {}) {
   const SafetensorsFile file(path);
   const std::vector<const Tensor*> tensors = detail::match(file, model, options);
   M loaded = model;
+  detail::read_state(file, loaded);
   std::size_t i = 0;
   for_each_named_leaf(
       [&](const std::string&, const auto& leaf) {
@@ -163,11 +174,14 @@ void load_weights(const std::filesystem::path& path, M& model, const LoadOptions
       },
       loaded);
   for_each_leaf([](const auto& to, const auto& from) { to.array() = from.array(); }, model, loaded);
+  detail::copy_state(loaded, model);
 }
 
 /// What the caller of save_weights gave as metadata. Throws as load_weights does.
 inline std::map<std::string, std::string> read_metadata(const std::filesystem::path& path) {
-  return SafetensorsFile(path).header().metadata;
+  auto metadata = SafetensorsFile(path).header().metadata;
+  std::erase_if(metadata, detail::is_state);
+  return metadata;
 }
 
 }  // namespace selgate
