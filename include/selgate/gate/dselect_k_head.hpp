@@ -32,6 +32,11 @@ namespace selgate {
 /// Columns go in tiles, an example a lane; where weights are dense and codes few, to the very end:
 /// 2^m products of packs cost less than to look at each column's bits. Otherwise a tile is left for
 /// its single columns between the bits and their derivatives.
+///
+/// Differs from the TensorFlow layer: least significant bit first, as in the paper (imported
+/// weights: reverse_bit_order); regularizers are a mean over the batch, not a sum; exact entropy
+/// without an epsilon; xi is an option; 1/mass is floored at mass 1e-6, finite even on a code
+/// without expert.
 template <class S>
 class DSelectKHead {
  public:
