@@ -3,6 +3,7 @@
 
 /// Laws for your own layers, gates and experts, independent of any test framework.
 
+#include <selgate/testing/allocation_law.hpp>
 #include <selgate/testing/counted.hpp>
 #include <selgate/testing/dual.hpp>
 #include <selgate/testing/gate_laws.hpp>
