@@ -9,4 +9,5 @@
 #include <selgate/testing/gate_laws.hpp>
 #include <selgate/testing/gradient_check.hpp>
 #include <selgate/testing/layer_laws.hpp>
+#include <selgate/testing/mixture_laws.hpp>
 #include <selgate/testing/report.hpp>
