@@ -126,6 +126,11 @@ TEST_CASE("gate bank: says what does not fit") {
       "gate bank: out_features of the map (num_tasks * num_logits): expected 16, got 8");
   CHECK_THROWS_WITH(LinearBank<float>({.num_experts = 5, .k = 2}, 1, rng),
                     "gate bank: in_features of per-example gates: expected >= 1, got 0");
+  constexpr Index many = Index{1} << 61;  // nothing is allocated before this is seen
+  DSelectKOptions many_features = bank_options;
+  many_features.in_features = many;
+  CHECK_THROWS_AS(StaticBank<float>(bank_options, many, rng), config_error);
+  CHECK_THROWS_AS(LinearBank<float>(many_features, 1, rng), config_error);
   const LinearBank<float> bank(bank_options, 1, rng);
   auto weights = bank.make_output(4);
   auto cache = bank.make_cache(4);
