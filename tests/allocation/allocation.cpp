@@ -2,13 +2,15 @@
 // After a warm-up nothing is allocated: counted at malloc itself, below operator new and Eigen.
 
 #include <selgate/selgate.hpp>
+#include <selgate/testing/allocation_law.hpp>
 
 #include "catch.hpp"
 
+#include <atomic>
 #include <cstdlib>
 
 namespace {
-std::size_t allocations = 0;  // of every thread; the passes below run in one
+std::atomic<std::size_t> allocations = 0;  // of every thread
 }
 
 extern "C" {
@@ -51,21 +53,28 @@ std::size_t count(const F& f) {
   return allocations - before;
 }
 
-/// Steps of every kind of batch, after one to warm up. The learning rate is so small that gates go
-/// on selecting what they did: buffers grow (geometrically) to the largest selection.
+/// Steps of every kind of batch, after one to warm up, in the caller and then on two threads. The
+/// learning rate is so small that gates go on selecting what they did: buffers grow (geometrically)
+/// to the largest selection.
 template <class Model, template <class> class Optimizer, class Options>
 std::size_t allocations_of_training(Model model, const Options& options) {
   using S = typename Model::Scalar;
   Rng rng(1);
   Trainer<Model, Optimizer<Model>> trainer(std::move(model), options, batch, 1);
   const Matrix<S> x = uniform<S>(features, batch, rng);
-  const Matrix<S> labels = uniform<S>(2, batch, rng, 0, 1);
+  const Matrix<S> labels = uniform<S>(2, batch, rng, 0, 2).array().floor().matrix();
   auto step = [&](Index columns) { trainer.step(x.leftCols(columns), {labels.leftCols(columns)}); };
-  step(batch);
-  return count([&] {
-    for (Index columns : {batch, Index{1}, batch / 2, batch}) step(columns);
-    trainer.predict(x);
-  });
+  Executor two_threads(2);
+  std::size_t sum = 0;
+  for (Executor* executor : {static_cast<Executor*>(nullptr), &two_threads}) {
+    trainer.context.executor = executor;
+    step(batch);
+    sum += count([&] {
+      for (Index columns : {batch, Index{1}, batch / 2, batch}) step(columns);
+      trainer.predict(x);
+    });
+  }
+  return sum;
 }
 
 template <class S, class Bank, class Gates>
@@ -161,6 +170,55 @@ TEST_CASE("allocation: the other optimizers") {
   CHECK(allocations_of_training<Model, Sgd>(
             m, SgdOptions{.learning_rate = 1e-9, .momentum = 0.9}) == 0);
   CHECK(allocations_of_training<Model, Adagrad>(m, AdagradOptions{.learning_rate = 1e-9}) == 0);
+}
+
+TEST_CASE("allocation: layers") {
+  const Index pool = GENERATE(1, 2);
+  const LawReport report = check_allocation(
+      [&](auto scalar, Rng& rng) {
+        using S = decltype(scalar);
+        const Conv2d<S> conv({.in_channels = 2,
+                              .height = 9,
+                              .width = 9,
+                              .out_channels = 3,
+                              .kernel = 2,
+                              .activation = Activation::relu,
+                              .pool = pool},
+                             rng);
+        MaxPool<S> max_pool({.channels = 3, .height = 8 / pool, .width = 8 / pool});
+        const Index rows = max_pool.out_features();
+        return Sequential(conv, max_pool, Relu<S>(rows),
+                          Dropout<S>({.features = rows, .rate = 0.5}, rng),
+                          Dense<S>({.in_features = rows, .out_features = 4}, rng));
+      },
+      [] { return allocations.load(); }, {.batch = batch});
+  INFO(report.failures());
+  CHECK(report.ok());
+}
+TEST_CASE("allocation: an embedding") {
+  Rng rng(1);
+  Embedding<float> table({.rows = 50, .features = 8}, rng);
+  auto gradient = table.make_gradient();
+  Adam<Embedding<float>> optimizer({.untouched = Untouched::lazy}, table);
+  const std::vector<std::int32_t> ids{3, 49, 3, 0};
+  Matrix<float> y(8, 4);
+  auto step = [&] {
+    set_zero(gradient);
+    table.forward({}, ids, y);
+    table.backward({}, ids, y, gradient);
+    optimizer.step(table, gradient);
+  };
+  step();
+  CHECK(count(step) == 0);
+}
+TEST_CASE("allocation: a shared bottom and classes") {
+  Rng rng(1);
+  SharedBottom bottom(Dense<float>({.in_features = features, .out_features = units}, rng), 2);
+  const Dense<float> tower({.in_features = units, .out_features = 2}, rng);
+  const std::vector<Loss<float>> losses(2, SoftmaxCrossEntropy<float>{});
+  const MultiTask m(std::move(bottom), std::vector{tower, tower}, losses, {0.5, 0.5});
+  using Model = std::remove_const_t<decltype(m)>;
+  CHECK(allocations_of_training<Model, Adam>(m, AdamOptions{.learning_rate = 1e-9}) == 0);
 }
 
 }  // namespace selgate

@@ -11,10 +11,6 @@
 #include <cmath>
 #include <limits>
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
 using namespace selgate;
 using selgate::test::policies;
 using Catch::Matchers::ContainsSubstring;
@@ -135,6 +131,33 @@ TEMPLATE_TEST_CASE("DSelect-k head: with binary bits at most k experts, and a gr
     for (Index row = k; row < z.rows(); ++row) {
       REQUIRE((result.dlogits(row, c) == 0 && !std::signbit(result.dlogits(row, c))));
     }
+  }
+}
+
+TEMPLATE_TEST_CASE("DSelect-k head: weights in the simplex, of at most k experts by binary bits",
+                   "", float, double) {
+  // Proposition 2 of the paper, for n = 2^m.
+  using S = TestType;
+  const Index n = GENERATE(1, 2, 4, 8, 32);
+  const bool binary = GENERATE(false, true);
+  Rng rng(static_cast<std::uint64_t>(n));
+  for (Index k = 1; k <= std::min<Index>(n, 4); ++k) {
+    const DSelectKHead<S> head({.num_experts = n, .k = k});
+    Matrix<S> z = uniform<S>(head.num_logits(), 20, rng, -0.6, 0.6);
+    if (binary) {
+      const Index bits = z.rows() - k;
+      for (S& at : z.bottomRows(bits).reshaped()) at = at > S(0) ? S(0.5) : S(-0.5);
+    }
+    const Matrix<S> w = weights_of(head, z);
+    CHECK(w.minCoeff() >= S(0));
+    CHECK((w.colwise().sum().array() - S(1)).abs().maxCoeff() <=
+          16 * std::numeric_limits<S>::epsilon());
+    Index most = 0;
+    for (Index c = 0; c < 20; ++c) {
+      most = std::max<Index>(most, (w.col(c).array() != S(0)).count());
+    }
+    if (binary) CHECK(most <= k);
+    if (!binary && n > 4) CHECK(most > k);
   }
 }
 
@@ -320,23 +343,6 @@ TEST_CASE("DSelect-k head: the cost of a million experts is that of the codes in
   // All digits 1 but none, one of five, or one of four pairs of neighbours.
   CHECK(weights.routing().num_entries() == 10);
   CHECK(head.flops(1, cache).total() < 1000);
-}
-
-TEST_CASE("DSelect-k head: denormal logits, with and without flushing them to 0") {
-  const double tiny = std::numeric_limits<double>::denorm_min();
-  const DSelectKHead<double> head({.num_experts = 8, .k = 2});
-  const Matrix<double> z = logits<double>({tiny, -tiny}, {{tiny, -tiny, .3}, {1, -1, 3 * tiny}});
-  const Matrix<double> expected = weights_of(head, z);
-  CHECK((expected - weights_of(head, logits<double>({0, 0}, {{0, 0, .3}, {1, -1, 0}})))
-            .cwiseAbs()
-            .maxCoeff() <= 1e-300);
-#if defined(__SSE2__)
-  const unsigned before = _mm_getcsr();
-  _mm_setcsr(before | 0x8040);  // flush to zero, denormals are zero
-  const Matrix<double> flushed = weights_of(head, z);
-  _mm_setcsr(before);
-  CHECK(flushed == expected);
-#endif
 }
 
 TEST_CASE("DSelect-k head: an empty batch, and the width of the step") {

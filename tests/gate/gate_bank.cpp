@@ -3,6 +3,7 @@
 
 #include <selgate/testing/gate_laws.hpp>
 
+#include "any_head.hpp"
 #include "catch.hpp"
 #include "dselect_k_banks.hpp"
 
@@ -11,8 +12,11 @@
 
 using namespace selgate;
 using Catch::Matchers::WithinAbs;
+using selgate::test::AnyHead;
 using selgate::test::bank_options;
+using selgate::test::every_head;
 using selgate::test::LinearBank;
+using selgate::test::NamedHead;
 using selgate::test::StaticBank;
 
 namespace {
@@ -43,6 +47,28 @@ TEST_CASE("gate bank: laws of DSelect-k gates on a linear map") {
            .batch = 9, .parameter_noise = 0.3, .bit_equal_batches = true, .max_coordinates = 100}});
   INFO(report.failures());
   CHECK(report.ok());
+}
+
+TEST_CASE("gate bank: laws of every head on a linear map") {
+  const bool bias = GENERATE(true, false);
+  constexpr Index tasks = 2;
+  for (const NamedHead& row : every_head) {
+    const LawReport report = check_gate(
+        [&](auto scalar, Rng& rng) {
+          using S = decltype(scalar);
+          AnyHead<S> head(row.options);
+          Dense<S> map({.in_features = 4,
+                        .out_features = tasks * head.num_logits(),
+                        .bias = bias,
+                        .order = SumOrder::fixed},
+                       rng);
+          return GateBank<Dense<S>, AnyHead<S>>(std::move(map), std::move(head), tasks);
+        },
+        {.layer = {.parameter_noise = 0.3, .bit_equal_batches = true},
+         .max_support = row.max_support});
+    INFO(row.name << ", bias " << bias << "\n" << report.failures());
+    CHECK(report.ok());
+  }
 }
 
 TEMPLATE_TEST_CASE("gate bank: a gate has the same bits alone and in a bank", "", float, double) {
@@ -101,6 +127,11 @@ TEST_CASE("gate bank: says what does not fit") {
       "gate bank: out_features of the map (num_tasks * num_logits): expected 16, got 8");
   CHECK_THROWS_WITH(LinearBank<float>({.num_experts = 5, .k = 2}, 1, rng),
                     "gate bank: in_features of per-example gates: expected >= 1, got 0");
+  constexpr Index many = Index{1} << 61;  // nothing is allocated before this is seen
+  DSelectKOptions many_features = bank_options;
+  many_features.in_features = many;
+  CHECK_THROWS_AS(StaticBank<float>(bank_options, many, rng), config_error);
+  CHECK_THROWS_AS(LinearBank<float>(many_features, 1, rng), config_error);
   const LinearBank<float> bank(bank_options, 1, rng);
   auto weights = bank.make_output(4);
   auto cache = bank.make_cache(4);
@@ -155,4 +186,14 @@ TEST_CASE("gate bank: a batch, cache, gradient or number of tasks that does not 
                     "gate bank: num_tasks: expected >= 1, got 0");
   CHECK_THROWS_AS(bank.make_cache((std::numeric_limits<Index>::max)()), config_error);
   CHECK_THROWS_AS(bank.make_output((std::numeric_limits<Index>::max)()), config_error);
+}
+
+TEST_CASE("gate bank: a NaN among the features is found by its example") {
+  Rng rng(1);
+  const LinearBank<float> bank(bank_options, 2, rng);
+  Matrix<float> x = Matrix<float>::Ones(6, 3);
+  x(4, 1) = std::numeric_limits<float>::quiet_NaN();  // the first logits of example 1 of two tasks
+  CHECK_THROWS_WITH(bank_weights(bank, x),
+                    "DSelect-k gate: logit in row 0, column 2: expected a finite "
+                    "number or -inf, got nan");
 }

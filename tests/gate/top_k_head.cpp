@@ -47,6 +47,16 @@ TEST_CASE("top-k head: laws with ties") {
   }
 }
 
+TEMPLATE_TEST_CASE("top-k head: one expert", "", float, double) {
+  using S = TestType;
+  for (const TopKOrder order : orders) {
+    const auto result =
+        pass(TopKHead<S>({.num_experts = 1, .order = order}), column<S>({S(0.3)}), column<S>({5}));
+    CHECK(result.w(0, 0) == 1);
+    CHECK(result.dlogits(0, 0) == 0);
+  }
+}
+
 TEMPLATE_TEST_CASE("top-k head: among equals the lowest index is kept", "", float, double) {
   using S = TestType;
   const TopKHead<S> head({.num_experts = 40, .k = 3});

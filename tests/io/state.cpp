@@ -18,16 +18,16 @@ using test::message_of;
 using test::read_text;
 using test::TemporaryDirectory;
 
-constexpr Index features = 3, batch = 9;
+constexpr Index state_features = 3, state_batch = 9;
 
 /// Inputs wide enough that selectors differ in their bits.
 template <class G>
 auto predict(const G& gate) {
   using S = typename G::Scalar;
   Rng rng(5);
-  const Matrix<S> x = uniform<S>(features, batch, rng, -20, 20);
-  auto cache = gate.make_cache(batch);
-  auto weights = gate.make_output(batch);
+  const Matrix<S> x = uniform<S>(state_features, state_batch, rng, -20, 20);
+  auto cache = gate.make_cache(state_batch);
+  auto weights = gate.make_output(state_batch);
   gate.forward(Context{}, x, weights, cache);
   return weights.to_dense();
 }
@@ -74,7 +74,7 @@ void rewrite(const std::filesystem::path& path, const detail::Metadata& metadata
 TEMPLATE_TEST_CASE("state: heads that were moved, loaded, predict the same bits", "", float,
                    double) {
   using S = TestType;
-  const DSelectKOptions d{.in_features = features, .num_experts = 6, .k = 2};
+  const DSelectKOptions d{.in_features = state_features, .num_experts = 6, .k = 2};
   const DSelectKOptions wide{.num_experts = 6, .k = 2, .code_range = 0.7};
   const auto set_gamma = [](auto& head) { head.set_gamma(0.1 + 0.2); };
   const auto harden = [](auto& head) { head.harden(); };
@@ -83,11 +83,11 @@ TEMPLATE_TEST_CASE("state: heads that were moved, loaded, predict the same bits"
   check<StaticDSelectKGate<S>>(wide, set_gamma);
   check<StaticDSelectKGate<S>>(wide, harden);
 
-  check<TopKGate<S>>({.in_features = features, .num_experts = 6, .k = 2},
+  check<TopKGate<S>>({.in_features = state_features, .num_experts = 6, .k = 2},
                      [](auto& head) { head.set_k(4); });
   check<StaticTopKGate<S>>({.num_experts = 6, .k = 2}, [](auto& head) { head.set_k(1); });
 
-  const SoftmaxSelectorOptions s{.in_features = features, .num_experts = 6, .k = 2};
+  const SoftmaxSelectorOptions s{.in_features = state_features, .num_experts = 6, .k = 2};
   const auto cool = [](auto& head) { head.set_temperature(1e-16); };
   check<SoftmaxSelectorGate<S>>(s, cool);
   check<SoftmaxSelectorGate<S>>(s, harden);
@@ -97,7 +97,7 @@ TEMPLATE_TEST_CASE("state: heads that were moved, loaded, predict the same bits"
 
 TEST_CASE("state: spare codes are sent where the saved gate sent them") {
   DSelectKOptions saved{
-      .in_features = features, .num_experts = 5, .k = 2, .spare_codes = SpareCodes::random};
+      .in_features = state_features, .num_experts = 5, .k = 2, .spare_codes = SpareCodes::random};
   saved.spare_seed = ~std::uint64_t{0};
   DSelectKOptions loaded = saved;
   loaded.spare_seed = 3;
@@ -129,7 +129,7 @@ TEST_CASE("state: keys are the paths of the modules") {
 TEST_CASE("state: a file that says nothing of it loads, and moves none") {
   const TemporaryDirectory directory;
   Rng rng(1);
-  const DSelectKOptions options{.in_features = features, .num_experts = 6, .k = 2};
+  const DSelectKOptions options{.in_features = state_features, .num_experts = 6, .k = 2};
   DSelectKGate<double> saved(options, rng), loaded(options, rng);
   save_weights(directory / "f", saved);
   rewrite(directory / "f", {{"gamma", "no number"}});
@@ -166,7 +166,7 @@ TEST_CASE("state: hostile values are refused, and nothing is loaded") {
     CHECK(state() == state_before);
     return message.substr((directory / "f").string().size() + 2);
   };
-  const DSelectKOptions options{.in_features = features, .num_experts = 6, .k = 2};
+  const DSelectKOptions options{.in_features = state_features, .num_experts = 6, .k = 2};
   const DSelectKGate<float> saved(options, rng);
   DSelectKGate<float> loaded(options, rng);
   for (const char* text : {"", "one", " 1", "1 ", "+1", "1e999", "0x1", "1,5"}) {
@@ -195,7 +195,7 @@ TEST_CASE("state: hostile values are refused, and nothing is loaded") {
         "byte 8: metadata: expected state of the model alone under \"selgate.\", found "
         "\"selgate.temperature\"");
 
-  const TopKOptions top_k{.in_features = features, .num_experts = 6, .k = 2};
+  const TopKOptions top_k{.in_features = state_features, .num_experts = 6, .k = 2};
   const TopKGate<float> saved_k(top_k, rng);
   TopKGate<float> loaded_k(top_k, rng);
   for (const char* text : {"0", "-1", "7"}) {
@@ -205,7 +205,7 @@ TEST_CASE("state: hostile values are refused, and nothing is loaded") {
               ")");
   }
   // A gate of another kind, with parameters of the same names.
-  SoftmaxGate<float> softmax({.in_features = features, .num_experts = 6}, rng);
+  SoftmaxGate<float> softmax({.in_features = state_features, .num_experts = 6}, rng);
   CHECK(refusal(saved_k, softmax, "selgate.k", "2") ==
         "byte 8: metadata: expected state of the model alone under \"selgate.\", found "
         "\"selgate.k\"");

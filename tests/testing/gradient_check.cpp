@@ -35,6 +35,9 @@ TEST_CASE("gradient check: central differences") {
 
 TEST_CASE("gradient check: a kink is seen by its asymmetry") {
   const auto kinked = []<class T>(const Vector<T>& x) -> T { return x[0] > T(0) ? x[0] : T(0); };
-  CHECK(central_difference(kinked, Vector<double>{{1e-7}}, 0).asymmetry > 0.1);
+  const Difference at_kink = central_difference(kinked, Vector<double>{{1e-7}}, 0);
+  CHECK(at_kink.asymmetry > 0.1);
+  CHECK_THAT(at_kink.side_nearest(0.9), WithinAbs(1, 1e-9));
+  CHECK_THAT(at_kink.side_nearest(0), WithinAbs(0.1, 1e-9));
   CHECK(central_difference(kinked, Vector<double>{{1e-3}}, 0).asymmetry < 1e-9);
 }

@@ -33,6 +33,8 @@ enum class LayerFault {
   misnames_gradient,
   accepts_any_dy,
   imprecise_float,
+  offset_in_float,
+  offset_in_double,
   loses_regularization,
   forward_flops,
   backward_flops,
@@ -77,6 +79,8 @@ struct FaultyLayer {
   void forward(const Context& context, const In<S>& x, Out<S> y, Cache& cache) const {
     const Matrix<S> before = y;
     dense->forward(context, x, y, cache.dense);
+    if (fault == LayerFault::offset_in_float && std::same_as<S, float>) y.array() += S(1e-3);
+    if (fault == LayerFault::offset_in_double && std::same_as<S, double>) y.array() += S(1e-3);
     if (fault == LayerFault::adds_to_y) y += before;
     if (fault == LayerFault::mixes_examples && y.cols() > 1) y.col(0).swap(y.col(1));
     if (fault == LayerFault::ignores_strides) {
@@ -147,7 +151,10 @@ LawReport check(LayerFault fault, LayerLawOptions options = {}) {
       options);
 }
 
-/// y = x with the regularization sum(x^2) / 2 * example_weight, a layer without parameters.
+enum class RidgeFault { none, forgets_regularization, half_at_kink };
+
+/// y = max(x, 0) with the regularization sum(x^2) / 2 * example_weight, a layer without parameters,
+/// right except for one fault.
 template <class S>
 struct Ridge {
   using Scalar = S;
@@ -157,7 +164,7 @@ struct Ridge {
     Index columns = 0;
   };
   Index size;
-  bool forgets = false;  // the derivative of the regularization
+  RidgeFault fault;
 
   Index in_features() const { return size; }
   Index out_features() const { return size; }
@@ -165,7 +172,7 @@ struct Ridge {
   Gradient make_gradient() const { return {}; }
   void forward(const Context&, const In<S>& x, Out<S> y, Cache& cache) const {
     require_forward_shapes(*this, "Ridge", x, y);
-    y = x;
+    y = x.cwiseMax(S(0));
     cache.half_square = S(0);
     for (S value : x.reshaped()) cache.half_square += value * value * S(0.5);
   }
@@ -173,8 +180,9 @@ struct Ridge {
                 Gradient&, Cache&) const {
     require_backward_shapes(*this, "Ridge", x, y, dy, dx);
     if (!wanted(dx)) return;
-    dx += dy;
-    if (!forgets) dx += S(context.example_weight) * x;
+    const S at_kink(fault == RidgeFault::half_at_kink ? 0.5 : 0);
+    dx += dy.binaryExpr(y, [&](S slope, S at) { return at > S(0) ? slope : at_kink; });
+    if (fault != RidgeFault::forgets_regularization) dx += S(context.example_weight) * x;
   }
   accumulate_t<S> regularization(const Context& context, const Cache& cache) const {
     return static_cast<accumulate_t<S>>(cache.half_square) *
@@ -188,12 +196,12 @@ struct Ridge {
   static void visit(F&&, M&...) {}
 };
 
-LawReport check_ridge(bool forgets) {
+LawReport check_ridge(RidgeFault fault, const LayerLawOptions& options = {}) {
   return check_layer(
-      [forgets](auto scalar, Rng&) {
-        return Ridge<decltype(scalar)>{3, forgets};
+      [fault](auto scalar, Rng&) {
+        return Ridge<decltype(scalar)>{3, fault};
       },
-      {});
+      options);
 }
 
 }  // namespace
@@ -230,6 +238,9 @@ TEST_CASE("layer laws: catch every fault by the law it breaks") {
       {LayerFault::misnames_gradient, "gradient is a twin"},
       {LayerFault::accepts_any_dy, "shapes are checked"},
       {LayerFault::imprecise_float, "float gradient"},
+      {LayerFault::imprecise_float, "fast = generic: backward"},
+      {LayerFault::offset_in_float, "fast = generic: forward"},
+      {LayerFault::offset_in_double, "fast = generic: forward"},
       {LayerFault::loses_regularization, "regularization keeps its scalar"},
       {LayerFault::forward_flops, "flops: forward"},
       {LayerFault::backward_flops, "flops: backward"},
@@ -247,11 +258,17 @@ TEST_CASE("layer laws: a test at a kink says so") {
   CHECK(report.failed("kinks are rare"));
 }
 
+TEST_CASE("layer laws: at a kink the derivative is that of one side") {
+  const LayerLawOptions at_kink{.input_low = 0, .input_high = 0};
+  CHECK(!check_ridge(RidgeFault::none, at_kink).failed("one-sided differences"));
+  CHECK(check_ridge(RidgeFault::half_at_kink, at_kink).failed("one-sided differences"));
+}
+
 TEST_CASE("layer laws: regularization belongs to the gradient") {
-  const LawReport right = check_ridge(false);
+  const LawReport right = check_ridge(RidgeFault::none);
   INFO(right.failures());
   CHECK(right.ok());
-  const LawReport wrong = check_ridge(true);
+  const LawReport wrong = check_ridge(RidgeFault::forgets_regularization);
   CHECK(wrong.failed("exact gradient"));
   CHECK(wrong.failed("central differences"));
 }

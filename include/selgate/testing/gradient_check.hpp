@@ -30,9 +30,15 @@ Vector<double> dual_gradient(const F& f, const Vector<double>& at) {
 
 struct Difference {
   double derivative = 0;
+  double left = 0, right = 0;  // the one-sided quotients, of which derivative is the mean
   /// |right - left derivative| / max(1, |derivative|): about h |f''| where f is smooth, of order 1
   /// where a kink lies within h.
   double asymmetry = 0;
+
+  /// Of the one-sided quotients the nearer one. One of them is right at a kink, or next to one.
+  [[nodiscard]] double side_nearest(double value) const {
+    return std::abs(left - value) < std::abs(right - value) ? left : right;
+  }
 };
 
 /// (f(x + h e_i) - f(x - h e_i)) / (2 h): independent of dual numbers. Its error is h^2 |f'''| / 6
@@ -48,7 +54,7 @@ Difference central_difference(const F& f, const Vector<double>& at, Index i, dou
   const double derivative = (f_above - f_below) / (above - below);  // h as it was after rounding
   const double right = (f_above - f_at) / (above - at[i]),
                left = (f_at - f_below) / (at[i] - below);
-  return {derivative, std::abs(right - left) / std::max(1.0, std::abs(derivative))};
+  return {derivative, left, right, std::abs(right - left) / std::max(1.0, std::abs(derivative))};
 }
 
 }  // namespace selgate

@@ -4,8 +4,6 @@
 #include <selgate/testing/layer_probe.hpp>
 #include <selgate/testing/report.hpp>
 
-#include <algorithm>
-#include <limits>
 #include <string>
 
 namespace selgate::detail {
@@ -21,8 +19,7 @@ class LayerContract {
         x_(probe.template x<S>()),
         dy_(probe.template dy<S>()),
         layer_(probe.template layer<S>()),
-        rounding_(4 * static_cast<double>(std::numeric_limits<S>::epsilon()) *
-                  static_cast<double>(std::max({x_.rows(), x_.cols(), dy_.rows()}))) {}
+        rounding_(probe.template rounding<S>()) {}
 
   void check() {
     auto cache = layer_.make_cache(x_.cols());
@@ -139,7 +136,7 @@ class LayerContract {
   LawReport& report_;
   Matrix<S> x_, dy_;
   L layer_;
-  double rounding_;  // 4 p eps with p the longest sum at the layer's door
+  double rounding_;
   LayerPass<S> plain_;
 };
 

@@ -12,6 +12,7 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,7 +77,41 @@ inline std::vector<Index> sample_coordinates(Index size, const LayerLawOptions& 
   return coordinates;
 }
 
+/// float and double, which have kernels of their own, against a scalar that has none: y to 4 p eps
+/// (p terms in the longest sum at the layer's door), the derivatives to at least 16 eps.
+template <class Make>
+void check_layer_kernels(const LayerProbe<Make>& probe, LawReport& report) {
+  auto pass = [&]<class S>(S) {
+    const auto layer = probe.template layer<S>();
+    auto cache = layer.make_cache(probe.options().batch);
+    return probe.pass(layer, probe.context(), probe.template x<S>(), probe.template dy<S>(), cache);
+  };
+  const LayerPass<Counted> generic = pass(Counted{});
+  auto compare = [&]<class S>(S scalar, const std::string& name) {
+    const LayerPass<S> result = pass(scalar);
+    const double rounding = probe.template rounding<S>(),
+                 few = 16 * static_cast<double>(std::numeric_limits<S>::epsilon());
+    auto entry = [&](Index i) { return name + ": " + probe.entry("y", generic.y.rows(), i); };
+    auto derivative = [&](Index i) { return name + ": d/d" + probe.name(i); };
+    report.compare<double>("fast = generic: forward", result.y.reshaped().template cast<double>(),
+                           generic.y.reshaped().template cast<double>(), rounding, entry);
+    report.compare<double>("fast = generic: backward", result.derivatives().template cast<double>(),
+                           generic.derivatives().template cast<double>(), std::max(few, rounding),
+                           derivative);
+  };
+  compare(double{}, "double");
+  compare(float{}, "float");
+}
+
+/// How far the one-sided quotients of a smooth function may be apart (relative to their mean).
+inline constexpr double max_asymmetry = 1e-3;
+
 /// The derivative of sum(dy .* y) + regularization by every parameter and input, three ways.
+///
+/// The laws cannot see where a layer has its boundaries (ReLU, max, top-k, the edges of a bit), nor
+/// keep a distance. So the point is drawn at random, coordinates where a boundary lies within the
+/// step (the one-sided quotients differ) must be few, and there the derivative is that of one of
+/// the two sides: a point where one coordinate crosses several boundaries at once is no fair one.
 template <class Make>
 void check_layer_gradients(const LayerProbe<Make>& probe, LawReport& report) {
   const LayerLawOptions& options = probe.options();
@@ -112,14 +147,18 @@ void check_layer_gradients(const LayerProbe<Make>& probe, LawReport& report) {
   const Vector<double> in_double = analytic(double{});
 
   const std::vector<Index> coordinates = sample_coordinates(point.size(), options);
-  std::vector<Index> smooth;
-  std::vector<double> exact, differences;
+  std::vector<Index> smooth, kinks;
+  std::vector<double> exact, differences, sides;
   for (Index i : coordinates) {
     exact.push_back(dual_derivative(objective, point, i));
     const Difference difference = central_difference(objective, point, i);
-    if (difference.asymmetry > 1e-3) continue;  // a kink within the step
-    smooth.push_back(i);
-    differences.push_back(difference.derivative);
+    if (difference.asymmetry <= max_asymmetry) {
+      smooth.push_back(i);
+      differences.push_back(difference.derivative);
+    } else {
+      kinks.push_back(i);
+      sides.push_back(difference.side_nearest(in_double[i]));
+    }
   }
   auto compare = [&](const char* law, const std::vector<Index>& at,
                      const std::vector<double>& expected, double tolerance) {
@@ -131,9 +170,10 @@ void check_layer_gradients(const LayerProbe<Make>& probe, LawReport& report) {
   };
   compare("exact gradient", coordinates, exact, options.exact_tolerance);
   compare("central differences", smooth, differences, options.difference_tolerance);
-  report.add("kinks are rare", 10 * (coordinates.size() - smooth.size()) <= coordinates.size(),
-             to_text(coordinates.size() - smooth.size()) + " of " + to_text(coordinates.size()) +
-                 " coordinates lie at one");
+  compare("one-sided differences", kinks, sides, max_asymmetry);
+  report.add(
+      "kinks are rare", 10 * kinks.size() <= coordinates.size(),
+      to_text(kinks.size()) + " of " + to_text(coordinates.size()) + " coordinates lie at one");
   report.compare<double>("float gradient", analytic(float{}), in_double, options.float_tolerance,
                          [&](Index i) { return "d/d" + probe.name(i); });
   report.add({"regularization keeps its scalar", lost_regularization, 0,
@@ -182,9 +222,10 @@ void check_layer_flops(const LayerProbe<Make>& probe, LawReport& report) {
 ///       return MyLayer<decltype(scalar)>({.in_features = 3}, rng);
 ///     }, {});
 ///
-/// in float and double the contract (LayerContract), and between scalars: the gradient against dual
-/// numbers, central differences and float, the stated operations against counted ones. Costs one
-/// forward pass in dual numbers for each of at most max_coordinates parameters and inputs.
+/// in float and double the contract (LayerContract), and between scalars: y and the gradient
+/// against the generic template, the gradient against dual numbers and central differences too, the
+/// stated operations against counted ones. Costs one forward pass in dual numbers for each of at
+/// most max_coordinates parameters and inputs.
 template <class Make>
 LawReport check_layer(const Make& make, const LayerLawOptions& options = {}) {
   static_assert(Layer<std::invoke_result_t<const Make&, double, Rng&>>,
@@ -196,6 +237,7 @@ LawReport check_layer(const Make& make, const LayerLawOptions& options = {}) {
   detail::check_layer_walk(probe, report);
   detail::check_layer_shapes(probe, report);
   detail::check_layer_state(probe, report);
+  detail::check_layer_kernels(probe, report);
   detail::check_layer_gradients(probe, report);
   detail::check_layer_flops(probe, report);
   return report;

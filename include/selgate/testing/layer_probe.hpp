@@ -4,6 +4,7 @@
 #include <selgate/core/concepts.hpp>
 #include <selgate/core/random.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -91,6 +92,12 @@ class LayerProbe {
   template <class S>
   Matrix<S> dy() const {
     return dy_.template cast<S>();
+  }
+  /// 4 p eps with p the longest sum at the layer's door.
+  template <class S>
+  [[nodiscard]] double rounding() const {
+    return 4 * static_cast<double>(std::numeric_limits<S>::epsilon()) *
+           static_cast<double>(std::max({x_.rows(), x_.cols(), dy_.rows()}));
   }
   /// Of coordinate i: the parameters, then x.
   [[nodiscard]] const std::string& name(Index i) const {
