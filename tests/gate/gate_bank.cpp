@@ -173,9 +173,9 @@ TEST_CASE("gate bank: a batch, cache, gradient or number of tasks that does not 
   CHECK_THROWS_AS(backward(bank, x, others_gradient, cache), shape_error);
 
   const StaticBank<double> alone({.num_experts = 4, .k = 2}, 2, rng);
-  const StaticBank<double> three({.num_experts = 4, .k = 2}, 3, rng);
+  const StaticBank<double> of_three({.num_experts = 4, .k = 2}, 3, rng);
   auto static_cache = alone.make_cache(2);
-  auto static_gradient = three.make_gradient();
+  auto static_gradient = of_three.make_gradient();
   alone.forward({}, x, weights, static_cache);
   CHECK_THROWS_WITH(backward(alone, x, static_gradient, static_cache),
                     "DSelect-k gate: columns of dlogits: expected 2, got 3");
