@@ -11,7 +11,7 @@
 namespace selgate::benchmarks::movielens_gemm {
 namespace {
 
-struct Eigens {
+struct EigenProducts {
   static constexpr const char* name = "eigen";
   using In = Matrix<float>;
   static void forward(const In& w, const In& x, In& y) { y.noalias() = w.transpose() * x; }
@@ -20,7 +20,7 @@ struct Eigens {
     dw.noalias() += x * dy.transpose();
   }
 };
-struct Librarys {
+struct LibraryProducts {
   static constexpr const char* name = "selgate";
   using In = Matrix<float>;
   static void forward(const In& w, const In& x, In& y) { forward_product<float>(w, In(), x, y); }
@@ -98,8 +98,8 @@ void add_products() {
 }  // namespace
 
 void add_cases() {
-  add_products<Eigens>();
-  add_products<Librarys>();
+  add_products<EigenProducts>();
+  add_products<LibraryProducts>();
 }
 
 }  // namespace selgate::benchmarks::movielens_gemm

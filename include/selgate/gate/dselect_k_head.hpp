@@ -68,6 +68,7 @@ class DSelectKHead {
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] Index num_experts() const { return options_.num_experts; }
   [[nodiscard]] Index k() const { return options_.k; }
+  /// m = ceil(log2 n).
   [[nodiscard]] int num_bits() const { return codes().num_bits(); }
   [[nodiscard]] const CodeBook& codes() const { return selectors_.codes(); }
   [[nodiscard]] Index num_logits() const { return k() + k() * num_bits(); }

@@ -68,9 +68,6 @@ void set_weights(Bank& bank, Index t, const Vector<S>& w, double margin = 0) {
 
 /// Turns parameters whose bits are stored most significant first (the TensorFlow layer, LibMTL)
 /// into ours and back: reverses the bits of every selector. For a DSelect-k bank or its gradient.
-/// Ours is the paper's order. What else differs from that layer: regularizers are a mean over the
-/// batch, not a sum; entropy is exact, without an epsilon; xi is an option; 1/mass is floored at
-/// mass 1e-6, finite even on a code without expert.
 template <class Bank>
 void reverse_bit_order(Bank& bank) {
   auto reverse = [](auto* first, Index count, Index size) {

@@ -50,6 +50,15 @@ template <class S, int R, int N, std::size_t... L>
   }
 }
 
+/// Exchanges the entries off the diagonal of each block [a(l) a(l+D); b(l) b(l+D)].
+template <int D, class P, std::size_t... L>
+[[gnu::always_inline]] inline void exchange(P& a, P& b, std::index_sequence<L...>) {
+  constexpr std::size_t n = sizeof...(L), d = D;
+  const P low = __builtin_shufflevector(a, b, ((L & d) == 0 ? L : n + L - d)...);
+  b = __builtin_shufflevector(a, b, ((L & d) == 0 ? L + d : n + L)...);
+  a = low;
+}
+
 /// Transposes blocks of R x R, side by side in R packs, in log2(R) steps; step D swaps bit D of row
 /// and lane (Eklundh, 1972).
 template <int D, class P, int R>

@@ -68,22 +68,13 @@ constexpr bool any(const Mask& mask) {
 
 namespace detail {
 
-/// Exchanges the entries off the diagonal of each block [a(l) a(l+D); b(l) b(l+D)].
-template <int D, class P, std::size_t... L>
-[[gnu::always_inline]] inline void exchange(P& a, P& b, std::index_sequence<L...>) {
-  constexpr std::size_t n = sizeof...(L), d = D;
-  const P low = __builtin_shufflevector(a, b, ((L & d) == 0 ? L : n + L - d)...);
-  b = __builtin_shufflevector(a, b, ((L & d) == 0 ? L + d : n + L)...);
-  a = low;
-}
-
 /// Every second place of a, then of b, in each group of `Group` lanes; a place is `Width` lanes.
 template <std::size_t Odd, std::size_t Width, std::size_t Group, class P, std::size_t... L>
 [[gnu::always_inline]] inline P every_second(const P& a, const P& b, std::index_sequence<L...>) {
   constexpr std::size_t n = sizeof...(L), half = Group / 2;
-  return __builtin_shufflevector(a, b,
-                                 (L / half % 2 * n + L / Group * Group +
-                                  (L % half / Width * 2 + Odd) * Width + L % Width)...);
+  return __builtin_shufflevector(
+      a, b,
+      (L / half % 2 * n + L / Group * Group + (L % half / Width * 2 + Odd) * Width + L % Width)...);
 }
 
 /// sums[i] = the lanes of packs[i], added as a tree: neighbours first, then neighbouring pairs...
@@ -104,8 +95,8 @@ template <class S, int D = 1, int N>
 #pragma GCC unroll 16
     for (int i = 0; i < N; i += 2 * D) {
       const Pack<S> a = packs[i], b = i + D < N ? packs[i + D] : Pack<S>{};
-      packs[i] = every_second<0, width, group>(a, b, every) +
-                 every_second<1, width, group>(a, b, every);
+      packs[i] =
+          every_second<0, width, group>(a, b, every) + every_second<1, width, group>(a, b, every);
     }
     sum_lanes<S, 2 * D>(packs, sums);
   }
