@@ -70,6 +70,7 @@ TEST_CASE("dselect-k report: one expert has no bits") {
   CHECK(r.mean_support == 1);
   CHECK(r.binary_bits == 1);
   CHECK(report(head, Matrix<double>(1, 0)).columns == 0);
+  CHECK_FALSE(report(head, Matrix<double>(1, 0)).converged());
 }
 
 TEST_CASE("dselect-k watch: a healthy gate says nothing") {
@@ -124,7 +125,7 @@ TEST_CASE("dselect-k watch: frozen early, unreachable, twins") {
             .find("50 % of the selectors are frozen on a code without expert") !=
         std::string::npos);
   CHECK(second(column(head, {{0.1, 0.2, 0.3}, {0.1, 0.2, 0.3}}), 100)
-            .find("100 % of the columns have two selectors that train from equal logits") !=
+            .find("100 % of the columns have two selectors that train from equal bits") !=
         std::string::npos);
 }
 

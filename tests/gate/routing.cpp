@@ -84,9 +84,15 @@ TEST_CASE("routing: columns as of another, and an expert without a value reads 0
   two.push(3, 0.25);
   two.push(5, 0.75);
   two.end_column();
-  CHECK_FALSE(two.same_columns(one));
+  CHECK_FALSE(two.same_entries(one));
   one.zero_like(two);
-  CHECK(two.same_columns(one));
+  CHECK(two.same_entries(one));
+  Routing<double> elsewhere;
+  for (const Index expert : {1, 3, 6}) {
+    elsewhere.push(expert, 0.5);
+    if (expert != 3) elsewhere.end_column();
+  }
+  CHECK_FALSE(two.same_entries(elsewhere));
 
   AscendingExperts<double> values{two.experts(1), two.weights(1)};
   CHECK(values[3] == 0.25);

@@ -89,3 +89,35 @@ TEST_CASE("mixture: a cache or gradient of another") {
   CHECK_THROWS_WITH(backward(gradient, tasks_cache),
                     "mixture: columns of the cache: expected 6, got 9");
 }
+
+TEST_CASE("mixture: the cache of one whose experts have other sizes") {
+  Rng rng(2);
+  auto make = [&](Index in_features, Index units) {
+    using Gates = GateBank<StaticMap<double>, SoftmaxHead<double>>;
+    return MultiGateMixture<DenseBank<double>, Gates>(
+        DenseBank<double>({.in_features = in_features,
+                           .out_features = 1,
+                           .num_experts = 3,
+                           .units_per_output = units},
+                          rng),
+        Gates({.num_experts = 3}, 1, rng));
+  };
+  const auto mixture = make(4, 2);
+  auto refusal = [&](Index in_features, Index units) {
+    const auto other = make(in_features, units);
+    auto cache = other.make_cache(5);
+    auto gradient = mixture.make_gradient();
+    Matrix<double> y(1, 5);
+    other.forward({}, uniform<double>(in_features, 5, rng), y, cache);
+    const auto x = uniform<double>(4, 5, rng);
+    try {
+      mixture.backward({}, x, y, y, not_wanted<double>(), gradient, cache);
+    } catch (const state_error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal(40, 2) == "dense bank: in_features of the cache: expected 4, got 40");
+  CHECK(refusal(4, 3) == "dense bank: units of an expert of the cache: expected 2, got 3");
+  CHECK(refusal(4, 2).empty());
+}

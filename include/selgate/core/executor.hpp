@@ -36,8 +36,8 @@ class Executor {
   [[nodiscard]] int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls block(i) once for each i in 0..num_blocks-1 and returns when all are done. The first
-  /// exception is rethrown here after every thread has stopped. Throws state_error while another
-  /// run goes on, be it this one's block or another thread that called.
+  /// exception is rethrown here after every thread has stopped. Throws state_error if the threads
+  /// are at work for another run, be it this one's block or another thread that called.
   template <class Block>
   void run(Index num_blocks, const Block& block) {
     if (workers_.empty() || num_blocks < 2) {

@@ -25,7 +25,7 @@ bool has_label(const Row<S>& mask, Index column) {
   return mask.size() == 0 || mask(column) != S(0);
 }
 
-/// A member of what is neither copied nor assigned.
+/// A member of what is neither copied, moved nor assigned.
 struct NotCopied {
   NotCopied() = default;
   NotCopied(const NotCopied&) = delete;
@@ -38,7 +38,8 @@ template <class S>
 struct Labels {
   In<S> values;
   In<S> mask = Matrix<S>();
-  /// Not to be copied: of an expression `values` holds the numbers, and its copy would point there.
+  /// Neither copied nor moved: of an expression `values` holds the numbers, and the other's would
+  /// point there. Pass it on by reference.
   NotCopied not_copied = {};
 };
 

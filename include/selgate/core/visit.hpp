@@ -78,7 +78,8 @@ inline constexpr Index no_index = -1;
 ///   touched, touched_and_clear  those in the `touched` set of the first object, the gradient
 ///
 /// A module whose passes depend on what may change after construction, and is no parameter, names
-/// that too, with its setters (which throw config_error), for files of weights:
+/// that too, with its setters, for files of weights. A setter takes a value whatever the others are,
+/// or throws config_error:
 ///
 ///     template <class F> void visit_state(F&& f) const {
 ///       f("gamma", options_.gamma, &Head::set_gamma);  // a number or bool

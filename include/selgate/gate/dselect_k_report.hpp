@@ -39,10 +39,11 @@ struct DSelectKReport {
   double mean_distinct_codes = 0;  // among the selectors' most likely codes
   double binary_bits = 1;          // share of all bits; 1 where there are none
   double unreachable = 0;          // share of selectors frozen on a code without expert
-  double twins = 0;                // share of columns with two selectors of equal logits that train
+  double twins = 0;                // share of columns with two selectors of equal bits that train
 
-  /// Every bit of every selector is binary: each column selects at most k experts.
-  [[nodiscard]] bool converged() const { return binary_bits == 1; }
+  /// Every bit of every selector is binary: each column selects at most k experts. (Of no column,
+  /// nothing is known.)
+  [[nodiscard]] bool converged() const { return columns > 0 && binary_bits == 1; }
 };
 
 template <class S>
@@ -105,8 +106,8 @@ inline std::string describe(const DSelectKReport& r) {
 ///                           train (raw 0..255 pixels do that)
 ///   frozen too early        all bits binary before `patience` steps: the choice is noise
 ///   unreachable             a selector frozen on a code without expert
-///   twins                   selectors that train from equal logits: they stay equal and waste one
-///                           of the k
+///   twins                   selectors that train from equal bits: only their shares of the mix can
+///                           part them, until then one of the k is wasted
 class DSelectKWatch {
  public:
   /// patience: steps that the experts need before a frozen choice means something.
@@ -139,7 +140,7 @@ class DSelectKWatch {
              "penalty_weight, or fold spare codes");
     warn(twins_, last_.twins > 0,
          percent(last_.twins) +
-             " of the columns have two selectors that train from equal logits and stay equal; "
+             " of the columns have two selectors that train from equal bits, one of them wasted; "
              "raise code_range");
     return news;
   }

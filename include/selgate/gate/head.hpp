@@ -154,7 +154,7 @@ class HeadDoor {
     require_same_batch(name, columns_, logits.cols());
     require_output(name, "weights", weights);
     require_output(name, "dweights", dweights);
-    if (storage_ == Storage::routing && !dweights.routing().same_columns(weights.routing())) {
+    if (storage_ == Storage::routing && !dweights.routing().same_entries(weights.routing())) {
       throw shape_error(std::string(name) +
                         ": entries of dweights: expected those of weights, got others");
     }

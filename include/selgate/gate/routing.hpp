@@ -29,8 +29,10 @@ class Routing {
   [[nodiscard]] std::span<const S> weights(Index c) const { return column(weights(), c); }
   [[nodiscard]] std::span<S> weights(Index c) { return column(weights(), c); }
 
-  /// Whether each column has as many entries as there.
-  [[nodiscard]] bool same_columns(const Routing& other) const { return begin_ == other.begin_; }
+  /// Whether each column has the experts that it has there.
+  [[nodiscard]] bool same_entries(const Routing& other) const {
+    return begin_ == other.begin_ && experts_ == other.experts_;
+  }
 
   void clear() {
     begin_.resize(1);

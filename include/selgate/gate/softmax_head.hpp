@@ -79,7 +79,8 @@ class SoftmaxHead {
 
   double regularization(const Context&, double, const Cache&) const { return 0; }
 
-  [[nodiscard]] Flops flops(Index columns, const Cache&) const {
+  [[nodiscard]] Flops flops(Index columns, const Cache& cache) const {
+    cache.door.require_room(*this, "softmax gate", columns);
     const std::int64_t n = num_experts();
     return {.forward = 4 * n * columns, .backward = 5 * n * columns};
   }

@@ -150,6 +150,7 @@ class SoftmaxSelectorHead {
     const double lambda = entropy_factor(context);
     accumulate_t<S> sum(0);
     if (!context.training() || lambda == 0) return sum;
+    cache.door.require_room(*this, "softmax-selector gate", cache.door.columns());
     for (Index c = 0; c < cache.door.columns(); ++c) {
       for (Index e = 0; e < cache.selectors.rows(); ++e) {
         const S p = cache.selectors(e, c);
@@ -159,7 +160,8 @@ class SoftmaxSelectorHead {
     return accumulate_t<S>(scale * lambda) * sum;
   }
 
-  [[nodiscard]] Flops flops(Index columns, const Cache&) const {
+  [[nodiscard]] Flops flops(Index columns, const Cache& cache) const {
+    cache.door.require_room(*this, "softmax-selector gate", columns);
     const std::int64_t selectors = k() * columns, n = num_experts();
     const std::int64_t cooling = options_.temperature == 1 ? 0 : n;
     return {.forward = selectors * (4 + 6 * n + cooling),

@@ -36,7 +36,7 @@ class TopKHead {
   using Gradient = Empty;
   struct Cache {
     HeadDoor door;
-    Eigen::MatrixX<std::int32_t> kept;  // k x max_columns
+    Matrix<std::int32_t> kept;  // k x max_columns
     Matrix<S> probabilities;            // n x max_columns for kept_of_softmax, else 0 x max_columns
     Vector<S> w, dw;                    // scratch: k
     kernel::TopKTile<S> tile;           // scratch
@@ -68,7 +68,7 @@ class TopKHead {
 
   Cache make_cache(Index max_columns) const {
     return {.door = {*this, max_columns},
-            .kept = Eigen::MatrixX<std::int32_t>(k(), max_columns),
+            .kept = Matrix<std::int32_t>(k(), max_columns),
             .probabilities = Matrix<S>(num_probabilities(), max_columns),
             .w = Vector<S>(k()),
             .dw = Vector<S>(k()),
@@ -130,7 +130,8 @@ class TopKHead {
 
   double regularization(const Context&, double, const Cache&) const { return 0; }
 
-  [[nodiscard]] Flops flops(Index columns, const Cache&) const {
+  [[nodiscard]] Flops flops(Index columns, const Cache& cache) const {
+    cache.door.require_room(*this, "top-k gate", columns);
     const bool all = options_.order == TopKOrder::kept_of_softmax;
     const std::int64_t n = num_experts();
     return {.forward = 4 * (all ? n : k()) * columns,

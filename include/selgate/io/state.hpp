@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 
 namespace selgate::detail {
 
@@ -32,7 +33,13 @@ void for_each_state(M& model, const F& f) {
           f(std::string(state_prefix) + path + (path.empty() ? "" : ".") + name, module, value,
             set);
         };
-        if constexpr (requires { module.visit_state(visit); }) module.visit_state(visit);
+        using Module = std::remove_const_t<std::remove_reference_t<decltype(module)>>;
+        if constexpr (requires(const Module& m) { m.visit_state(visit); }) {
+          module.visit_state(visit);
+        } else {
+          static_assert(!requires(Module& m) { m.visit_state(visit); },
+                        "selgate: visit_state must be const, see selgate/core/visit.hpp");
+        }
       },
       model);
 }

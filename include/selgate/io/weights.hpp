@@ -173,8 +173,8 @@ void load_weights(const std::filesystem::path& path, M& model, const LoadOptions
         }
       },
       loaded);
-  for_each_leaf([](const auto& to, const auto& from) { to.array() = from.array(); }, model, loaded);
   detail::copy_state(loaded, model);
+  for_each_leaf([](const auto& to, const auto& from) { to.array() = from.array(); }, model, loaded);
 }
 
 /// What the caller of save_weights gave as metadata. Throws as load_weights does.

@@ -74,7 +74,8 @@ class DenseBank {
     }
   };
   struct Cache {
-    ExpertBlocks<S> x, dx;  // gathered
+    Index in_features = 0, units = 0;  // of the bank that it was made for
+    ExpertBlocks<S> x, dx;             // gathered
     // Of sums of units: what they see, the derivative by them, the same by example for dx.
     ExpertRows<S, kernel::UnitSums<S>::examples> x_rows, dunit_rows;
     ExpertBlocks<S> dunits;
@@ -112,7 +113,12 @@ class DenseBank {
   auto expert(Index e) { return view_of<S>(*this, e); }
   auto expert(Index e) const { return view_of<const S>(*this, e); }
 
-  Cache make_cache(Index) const { return {}; }
+  Cache make_cache(Index) const {
+    Cache cache;
+    cache.in_features = in_features();
+    cache.units = units;
+    return cache;
+  }
   Gradient make_gradient() const {
     return {Matrix<S>::Zero(weight.rows(), weight.cols()), Vector<S>::Zero(bias.size()), units,
             IndexSet(num_experts())};
@@ -120,6 +126,7 @@ class DenseBank {
 
   void forward(const Context& context, const Dispatch& dispatch, const In<S>& x,
                ExpertBlocks<S>& outputs, Cache& cache) const {
+    require_own(cache);
     if (!dispatch.whole()) cache.x.layout(dispatch, in_features());
     if (sums()) {
       cache.x_rows.layout(dispatch, dispatch.whole() ? 1 : dispatch.num_active(), in_features());
@@ -153,6 +160,7 @@ class DenseBank {
   void backward(const Context& context, const Dispatch& dispatch, const In<S>& x,
                 ExpertBlocks<S>& outputs, ExpertBlocks<S>& doutputs, Out<S> dx, Gradient& gradient,
                 Cache& cache) const {
+    require_own(cache);
     require_gradient("dense bank: weight", weight, gradient.weight);
     require_gradient("dense bank: bias", bias, gradient.bias);
     require_size("dense bank", "experts of the gradient", num_experts(), gradient.num_experts());
@@ -236,6 +244,10 @@ class DenseBank {
   Vector<S> bias;    // n u s, or empty
 
  private:
+  void require_own(const Cache& cache) const {
+    require_cache("dense bank", "in_features", in_features(), cache.in_features);
+    require_cache("dense bank", "units of an expert", units, cache.units);
+  }
   template <class F, class... M>
   static void visit_stack(const F& f, M&... m) {
     f("weight", no_index, leaf(m.weight, {m.num_experts(), m.units, m.weight.rows()})...);

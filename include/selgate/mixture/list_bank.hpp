@@ -82,6 +82,7 @@ class ListBank {
   void backward(const Context& context, const Dispatch& dispatch, const In<S>& x,
                 ExpertBlocks<S>& outputs, ExpertBlocks<S>& doutputs, Out<S> dx, Gradient& gradient,
                 Cache& cache) const {
+    require_cache("list bank", "experts", num_experts(), static_cast<Index>(cache.experts.size()));
     require_size("list bank", "experts of the gradient", num_experts(), gradient.num_experts());
     for (Index rank = 0; rank < dispatch.num_active(); ++rank) {
       gradient.touched.insert(dispatch.expert(rank));

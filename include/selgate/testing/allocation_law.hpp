@@ -18,7 +18,9 @@ namespace selgate {
 /// make(scalar, rng) as in check_layer. allocations() says how many there have been so far, on any
 /// thread; you count them, in a malloc or operator new of your own. After a first training step
 /// (forward, backward, optimizer) further ones, of this batch and of a single example, must add
-/// none: in float and double, in the caller and on two threads.
+/// none: in float and double, in the caller and on two threads. Eigen packs the blocks of its own
+/// products on the stack up to EIGEN_STACK_ALLOCATION_LIMIT bytes (128 KiB unless you define it),
+/// and allocates for larger ones in every pass.
 template <class Make, class Allocations>
 LawReport check_allocation(const Make& make, const Allocations& allocations,
                            const LayerLawOptions& options = {}) {

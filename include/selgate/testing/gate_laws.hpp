@@ -91,9 +91,9 @@ void check_storages(const Make& make, const GateLawOptions& options, const std::
   LayerPass<S> passes[2];
   for (const Storage storage : {Storage::dense, Storage::routing}) {
     const MakeGateLayer<Make> make_layer{make, storage};
-    const LayerProbe<MakeGateLayer<Make>> probe(make_layer, options.layer);
+    const LayerProbe<MakeGateLayer<Make>> probe(make_layer, wide(options.layer));
     const auto layer = probe.template layer<S>();
-    auto cache = layer.make_cache(options.layer.batch);
+    auto cache = layer.make_cache(options.layer.wide_batch);
     auto& pass = passes[storage == Storage::routing];
     pass = probe.pass(layer, probe.context(), probe.template x<S>(), probe.template dy<S>(), cache);
     check_weights(cache.weights, layer.gates().head().sums_to_one(), options.max_support,
@@ -106,7 +106,18 @@ void check_storages(const Make& make, const GateLawOptions& options, const std::
                     0, name);
 }
 
-/// The laws of a head that no layer can see: what it does with one column, and what it refuses.
+/// What a gate's kernels have to do with the number of its columns.
+template <class Make>
+void check_wide_gate(const Make& make, const GateLawOptions& options, LawReport& report) {
+  check_storages<double>(make, options, "double, wide", report);
+  check_storages<float>(make, options, "float, wide", report);
+  for (const Storage storage : {Storage::dense, Storage::routing}) {
+    const MakeGateLayer<Make> make_layer{make, storage};
+    check_layer_kernels(LayerProbe<MakeGateLayer<Make>>(make_layer, options.layer), report);
+  }
+}
+
+/// The laws of a head that no layer can see. Every column stands alone, to the bit.
 template <class S, class H>
 void check_head_columns(const H& head, const Matrix<S>& logits, const LayerLawOptions& options,
                         const std::string& scalar, LawReport& report) {
@@ -136,7 +147,13 @@ void check_head_columns(const H& head, const Matrix<S>& logits, const LayerLawOp
     }
     report.add("a column alone = in a batch", same, scalar + ", " + storage_name(storage));
   }
+}
 
+/// What it refuses of logits.
+template <class S, class H>
+void check_head_logits(const H& head, const Matrix<S>& logits, const std::string& scalar,
+                       LawReport& report) {
+  const Context context = training(logits.cols());
   auto cache = head.make_cache(logits.cols());
   GateOutput<S> weights(Storage::dense, head.num_experts(), logits.cols());
   const Matrix<S> more_rows = Matrix<S>::Zero(logits.rows() + 1, logits.cols());
@@ -174,7 +191,8 @@ LawReport check_gate(const Make& make, const GateLawOptions& options = {}) {
 ///
 ///     check_head([](auto scalar, Rng&) { return MyHead<decltype(scalar)>({.num_experts = 5}); });
 ///
-/// As a static bank with these logits it obeys the laws of a gate; and every column stands alone.
+/// As a static bank with these logits it obeys the laws of a gate, the kernels of whole lanes with
+/// the same columns over and over; and every column stands alone.
 template <class Make>
 LawReport check_head(const Make& make, HeadLawOptions options = {}) {
   using H = std::invoke_result_t<const Make&, double, Rng&>;
@@ -184,21 +202,29 @@ LawReport check_head(const Make& make, HeadLawOptions options = {}) {
     options.logits = uniform<double>(make(double{}, rng).num_logits(), 5, data);
   }
   options.layer.parameter_noise = 0;
-  auto make_bank = [&](auto scalar, Rng& rng) {
-    using S = decltype(scalar);
-    auto head = make(scalar, rng);
-    StaticMap<S> map(options.logits.rows(), options.logits.cols());
-    map.table = options.logits.template cast<float>().template cast<S>();
-    return GateBank<StaticMap<S>, decltype(head)>(std::move(map), std::move(head),
-                                                  options.logits.cols());
+  const Index wide_columns = options.layer.wide_batch;
+  options.layer.wide_batch = options.layer.batch;  // a static bank's lanes are its columns
+  auto make_bank = [&](const Matrix<double>& logits) {
+    return [&](auto scalar, Rng& rng) {
+      using S = decltype(scalar);
+      auto head = make(scalar, rng);
+      StaticMap<S> map(logits.rows(), logits.cols());
+      map.table = logits.template cast<float>().template cast<S>();
+      return GateBank<StaticMap<S>, decltype(head)>(std::move(map), std::move(head), logits.cols());
+    };
   };
-  LawReport report =
-      check_gate(make_bank, {.layer = options.layer, .max_support = options.max_support});
+  const GateLawOptions gate_options{.layer = options.layer, .max_support = options.max_support};
+  LawReport report = check_gate(make_bank(options.logits), gate_options);
+  const Index times = 1 + wide_columns / options.logits.cols();
+  const Matrix<double> wide = options.logits.replicate(1, times).leftCols(wide_columns);
+  detail::check_wide_gate(make_bank(wide), gate_options, report);
   auto check_columns = [&]<class S>(S scalar, const char* name) {
     Rng rng(options.layer.seed);
-    const Matrix<S> logits = options.logits.template cast<float>().template cast<S>();
     const auto head = make(scalar, rng);
-    detail::check_head_columns<S>(head, logits, options.layer, name, report);
+    const Matrix<S> logits = options.logits.template cast<float>().template cast<S>();
+    const Matrix<S> wide_logits = wide.template cast<float>().template cast<S>();
+    detail::check_head_columns<S>(head, wide_logits, options.layer, name, report);
+    detail::check_head_logits<S>(head, logits, name, report);
     detail::check_head_state<S>(head, logits, name, report);
   };
   check_columns(double{}, "double");

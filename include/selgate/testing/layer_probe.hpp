@@ -3,6 +3,7 @@
 
 #include <selgate/core/concepts.hpp>
 #include <selgate/core/random.hpp>
+#include <selgate/math/kernel/pack.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -14,7 +15,8 @@
 namespace selgate {
 
 struct LayerLawOptions {
-  Index batch = 5;  // >= 1
+  Index batch = 5;  // >= 1, of the laws that take a pass for each coordinate
+  Index wide_batch = 2 * kernel::lane_count<float> + 1;  // >= 1, of those in which kernels run
   std::uint64_t seed = 1;
   Mode mode = Mode::train;
   double input_low = -1, input_high = 1;  // inputs are uniform in between
@@ -27,6 +29,11 @@ struct LayerLawOptions {
 };
 
 namespace detail {
+
+inline LayerLawOptions wide(LayerLawOptions options) {
+  options.batch = options.wide_batch;
+  return options;
+}
 
 /// What a forward and a backward pass produced.
 template <class S>
@@ -109,12 +116,8 @@ class LayerProbe {
 
   template <class S>
   LayerOf<S> layer() const {
-    return layer(Vector<S>(parameters_.template cast<S>()));
-  }
-  template <class S>
-  LayerOf<S> layer(const Vector<S>& parameters) const {
     LayerOf<S> made = make_new<S>();
-    unpack(parameters, made);
+    unpack(Vector<S>(parameters_.template cast<S>()), made);
     return made;
   }
 

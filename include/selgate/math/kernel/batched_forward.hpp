@@ -41,11 +41,13 @@ class BatchedForward {
   template <int P>
   void set_block(Index b) {
     Element panel[max_features][P];
-    for (Index k = 0; k < x_.rows(); k += max_features) {
+    Index k = 0;
+    do {  // at least once: the bias is all that no features have
       const Index size = std::min(max_features, x_.rows() - k);
       gather_packs<S, P>(x_.block(k, b, size, P * min_batch<S>), panel);
       add_outputs<P, 8>(panel, k, size, 0, b);
-    }
+      k += max_features;
+    } while (k < x_.rows());
   }
   template <int P, int C>
   void add_outputs(const Element (*x)[P], Index k, Index size, Index o, Index b) {
@@ -82,6 +84,7 @@ class BatchedForward {
 #pragma GCC unroll 16
         for (int i = 0; i < P; ++i) sum[c][i] += x_j[i] * w_jc;
       }
+      if constexpr (P * C == 1) hold(sum[0][0]);
     }
     scatter_packs<S, P>(sum, y);
   }
@@ -93,7 +96,7 @@ class BatchedForward {
 
 }  // namespace detail
 
-/// y = W' x + bias (u x 1, or empty) for p >= 1 and at least min_batch examples. No sum is left in
+/// y = W' x + bias (u x 1, or empty) for at least min_batch examples. No sum is left in
 /// lanes to be added up, as in a dot product, and to transpose x costs next to nothing.
 template <class S>
 void batched_forward(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y) {
