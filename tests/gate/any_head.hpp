@@ -95,12 +95,13 @@ struct NamedHead {
 inline DSelectKOptions regularized(SpareCodes spare_codes) {
   return {.num_experts = 7,
           .k = 2,
+          .gamma = 2,
           .entropy_weight = 0.1,
           .penalty_weight = 0.01,
           .spare_codes = spare_codes};
 }
 /// Every head, with every order and policy that it has, of seven experts: of the eight codes just
-/// one is spare, so that hardly an example loses all its mass to it.
+/// one is spare, and gamma wide enough that no example loses all its mass to it.
 inline const NamedHead every_head[] = {
     {"softmax", SoftmaxOptions{.num_experts = 7}},
     {"top-k, softmax of the kept",

@@ -93,7 +93,7 @@ void check_storages(const Make& make, const GateLawOptions& options, const std::
     const MakeGateLayer<Make> make_layer{make, storage};
     const LayerProbe<MakeGateLayer<Make>> probe(make_layer, wide(options.layer));
     const auto layer = probe.template layer<S>();
-    auto cache = layer.make_cache(options.layer.wide_batch);
+    auto cache = layer.make_cache(probe.options().batch);
     auto& pass = passes[storage == Storage::routing];
     pass = probe.pass(layer, probe.context(), probe.template x<S>(), probe.template dy<S>(), cache);
     check_weights(cache.weights, layer.gates().head().sums_to_one(), options.max_support,
@@ -216,7 +216,8 @@ LawReport check_head(const Make& make, HeadLawOptions options = {}) {
   const GateLawOptions gate_options{.layer = options.layer, .max_support = options.max_support};
   LawReport report = check_gate(make_bank(options.logits), gate_options);
   const Index times = 1 + wide_columns / options.logits.cols();
-  const Matrix<double> wide = options.logits.replicate(1, times).leftCols(wide_columns);
+  const Matrix<double> wide = options.logits.replicate(1, times).leftCols(
+      std::max(options.logits.cols(), wide_columns));
   detail::check_wide_gate(make_bank(wide), gate_options, report);
   auto check_columns = [&]<class S>(S scalar, const char* name) {
     Rng rng(options.layer.seed);

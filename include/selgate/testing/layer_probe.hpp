@@ -15,8 +15,9 @@
 namespace selgate {
 
 struct LayerLawOptions {
-  Index batch = 5;  // >= 1, of the laws that take a pass for each coordinate
-  Index wide_batch = 2 * kernel::lane_count<float> + 1;  // >= 1, of those in which kernels run
+  Index batch = 5;  // >= 1
+  /// At least so many examples where float and double are run, whose kernels then fill their lanes.
+  Index wide_batch = 2 * kernel::lane_count<float> + 1;
   std::uint64_t seed = 1;
   Mode mode = Mode::train;
   double input_low = -1, input_high = 1;  // inputs are uniform in between
@@ -31,7 +32,7 @@ struct LayerLawOptions {
 namespace detail {
 
 inline LayerLawOptions wide(LayerLawOptions options) {
-  options.batch = options.wide_batch;
+  options.batch = std::max(options.batch, options.wide_batch);
   return options;
 }
 
