@@ -24,7 +24,7 @@ FAMILIES = [
     "^gate_.*_dselect|^regularizer",
     "^layer_topk",
     "^movielens_train|^movielens_gemm|^movielens_by_hand",
-    "^movielens_infer",
+    "^movielens_infer|^movielens_read",
     "^synthetic",
     "^fashion",
 ]
@@ -34,6 +34,8 @@ NOT_SETTINGS = {"impl", "threads", "median_us", "flops", "experts"}
 STEP = "movielens_train gate=dselect static=true B=128 dropout=none"
 SOFTMAX_STEP = "movielens_train gate=softmax static=true B=128 dropout=none"
 TWO = " experts=2"
+ONE = "movielens_infer gate=dselect static=true B=1"
+READ = "movielens_read experts={}"
 GEMM = "movielens_gemm B=128 by={} experts={}"
 GATE = "gate_sparse_fwdbwd_dselect n={} k=2 p=128 B=256 f={}"
 MILLION = 1 << 20
@@ -46,6 +48,8 @@ OWN_RATIOS = [
     ("matrix products of (a), selgate / Eigen", GEMM.format("selgate", 8), GEMM.format("eigen", 8)),
     ("step of (a) on 2 experts / on all 8", STEP + TWO, STEP),
     ("step of (a) with static softmax / by hand", SOFTMAX_STEP, "movielens_by_hand B=128"),
+    ("inference of one example / reading its weights", ONE, READ.format(8)),
+    ("on 2 experts / reading their weights", ONE + TWO, READ.format(2)),
     ("step of (a), 2 threads / 1", STEP.replace(" dropout", " executor=2 dropout"), STEP),
     ("step of (c), 2 threads / 1", IMAGES + " executor=2", IMAGES),
     ("step of (c) on 2 experts / on all 8", IMAGES + TWO, IMAGES),

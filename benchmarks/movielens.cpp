@@ -85,6 +85,20 @@ void add_inference(const CaseName& name, Index batch, Index restricted) {
   });
 }
 
+/// Reads the weights of the experts that are left and of the towers, and does nothing else: what
+/// inference of one example cannot go below.
+class Reading {
+ public:
+  explicit Reading(Index restricted)
+      : weights_(features * units * restricted + num_tasks * units * units) {
+    weights_.setZero();
+  }
+  void operator()() { benchmark::DoNotOptimize(weights_.array().sum()); }
+
+ private:
+  Vector<float> weights_;
+};
+
 template <class Map, class Head>
 void add_gate() {
   const CaseName training = case_name<Map, Head>("movielens_train", train_batch);
@@ -116,6 +130,10 @@ void add_cases() {
   add_gate<StaticMap<float>, SoftmaxHead<float>>();
   add_gate<StaticMap<float>, TopKHead<float>>();
   add_gate<StaticMap<float>, DSelectKHead<float>>();
+  for (const Index restricted : {num_experts, Index{2}}) {
+    add_case(CaseName("movielens_read").with("experts", restricted),
+             [=] { return Reading(restricted); });
+  }
 }
 
 }  // namespace selgate::benchmarks::movielens

@@ -30,14 +30,16 @@ inline std::string storage_name(Storage storage) {
   return storage == Storage::dense ? "dense: " : "routing: ";
 }
 
-/// Adds the outcomes of check_layer. The stated operations leave out the regularizers, and so are
-/// compared outside training.
+/// Adds the outcomes of check_layer, without the values of the gradients where others of the same
+/// bits have been checked. The stated operations leave out the regularizers, and so are compared
+/// outside training.
 template <class Make>
 void check_as_layer(const Make& make, LayerLawOptions options, const std::string& prefix,
-                    LawReport& report) {
-  const LawReport layer_report = check_layer(make, options);
+                    bool with_gradients, LawReport& report) {
+  LawReport layer_report;
+  check_layer_passes(make, options, layer_report);
+  if (with_gradients) check_layer_gradients(LayerProbe<Make>(make, options), layer_report);
   for (LawOutcome outcome : layer_report.outcomes()) {
-    if (outcome.law.starts_with("flops")) continue;
     outcome.detail = prefix + outcome.detail;
     report.add(std::move(outcome));
   }
@@ -172,15 +174,15 @@ void check_head_logits(const H& head, const Matrix<S>& logits, const std::string
 
 }  // namespace detail
 
-/// Checks a gate, or a bank of gates (GateBank), of your own: every law of a layer on its weights
-/// in both storages, the laws of weights, and that both storages have the same bits in weights and
+/// Checks a gate, or a bank of gates (GateBank), of your own: the laws of a layer on its weights in
+/// both storages, the laws of weights, and that both storages have the same bits in weights and
 /// gradient. make(scalar, rng) as in check_layer.
 template <class Make>
 LawReport check_gate(const Make& make, const GateLawOptions& options = {}) {
   LawReport report;
   for (const Storage storage : {Storage::dense, Storage::routing}) {
     detail::check_as_layer(detail::MakeGateLayer<Make>{make, storage}, options.layer,
-                           detail::storage_name(storage), report);
+                           detail::storage_name(storage), storage == Storage::dense, report);
   }
   detail::check_storages<double>(make, options, "double", report);
   detail::check_storages<float>(make, options, "float", report);

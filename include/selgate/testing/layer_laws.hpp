@@ -254,6 +254,18 @@ void check_layer_flops(const LayerProbe<Make>& probe, LawReport& report) {
   compare("flops: input gradient", stated.input_gradient, both - parameters_only);
 }
 
+/// All laws but those of the derivatives' values and of the stated operations.
+template <class Make>
+void check_layer_passes(const Make& make, const LayerLawOptions& options, LawReport& report) {
+  const LayerProbe<Make> probe(make, options), wide_probe(make, wide(options));
+  LayerContract<double, Make>(wide_probe, "double", report).check();
+  LayerContract<float, Make>(wide_probe, "float", report).check();
+  check_layer_walk(probe, report);
+  check_layer_shapes(probe, report);
+  check_layer_state(probe, report);
+  check_layer_kernels(wide_probe, report);
+}
+
 }  // namespace detail
 
 /// Checks every law of core/concepts.hpp on a layer of your own:
@@ -271,13 +283,8 @@ LawReport check_layer(const Make& make, const LayerLawOptions& options = {}) {
   static_assert(Layer<std::invoke_result_t<const Make&, double, Rng&>>,
                 "make(scalar, rng) must return a Layer, see selgate/core/concepts.hpp");
   LawReport report;
-  const detail::LayerProbe<Make> probe(make, options), wide(make, detail::wide(options));
-  detail::LayerContract<double, Make>(wide, "double", report).check();
-  detail::LayerContract<float, Make>(wide, "float", report).check();
-  detail::check_layer_walk(probe, report);
-  detail::check_layer_shapes(probe, report);
-  detail::check_layer_state(probe, report);
-  detail::check_layer_kernels(wide, report);
+  detail::check_layer_passes(make, options, report);
+  const detail::LayerProbe<Make> probe(make, options);
   detail::check_layer_gradients(probe, report);
   detail::check_layer_flops(probe, report);
   return report;

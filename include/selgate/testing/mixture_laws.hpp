@@ -181,7 +181,7 @@ LawReport check_bank(const Make& make, const LayerLawOptions& options = {}) {
   for (const bool whole : {false, true}) {
     const detail::MakeBankLayer<Make> make_layer{make, whole};
     const std::string prefix = whole ? "all see all: " : "some see some: ";
-    detail::check_as_layer(make_layer, options, prefix, report);
+    detail::check_as_layer(make_layer, options, prefix, true, report);
     check(double{}, make_layer, prefix + "double");
     check(float{}, make_layer, prefix + "float");
   }
@@ -199,7 +199,7 @@ LawReport check_mixture(const Make& make, const MixtureLawOptions& options = {})
   LawReport report;
   for (const Storage storage : {Storage::dense, Storage::routing}) {
     detail::check_as_layer(detail::MakeMixture<Make>{make, storage}, options.layer,
-                           detail::storage_name(storage), report);
+                           detail::storage_name(storage), storage == Storage::dense, report);
   }
   detail::check_skipping<double>(make, options, "double", report);
   detail::check_skipping<float>(make, options, "float", report);
