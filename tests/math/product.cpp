@@ -42,7 +42,8 @@ bool close(const Matrix<S>& got, const Matrix<long double>& expected, Index term
 TEMPLATE_TEST_CASE("product: the fast ways equal the plain loops", "", float, double) {
   using S = TestType;
   // Around the sizes of lanes, tiles and blocks of tiles.
-  const Index in = GENERATE(0, 1, 3, 4, 8, 9, 33, 100), out = GENERATE(1, 2, 3, 4, 9, 63, 64, 65),
+  const Index in = GENERATE(0, 1, 3, 4, 8, 9, 16, 33, 100),
+              out = GENERATE(1, 2, 3, 4, 9, 63, 64, 65),
               batch = GENERATE(0, 1, 3, 4, 5, 9, 17, 67);
   const bool has_bias = GENERATE(false, true);
   Rng rng(1);

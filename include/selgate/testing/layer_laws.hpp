@@ -78,8 +78,8 @@ inline std::vector<Index> sample_coordinates(Index size, const LayerLawOptions& 
 }
 
 /// float and double, which have kernels of their own, against a scalar that has none: y to 4 p eps
-/// (p terms in the longest sum at the layer's door); the derivatives, which a steep layer magnifies,
-/// to what a float gradient is allowed against double.
+/// (p terms in the longest sum at the layer's door), the derivatives to at least 16 eps; and to as
+/// many times more as a steep layer's float_tolerance is above the usual one.
 template <class Make>
 void check_layer_kernels(const LayerProbe<Make>& probe, LawReport& report) {
   auto pass = [&]<class S>(S) {
@@ -90,16 +90,17 @@ void check_layer_kernels(const LayerProbe<Make>& probe, LawReport& report) {
   const LayerPass<Counted> generic = pass(Counted{});
   auto compare = [&]<class S>(S scalar, const std::string& name) {
     const LayerPass<S> result = pass(scalar);
-    const double rounding = probe.template rounding<S>();
-    const double eps_in_float = static_cast<double>(std::numeric_limits<S>::epsilon()) /
-                                static_cast<double>(std::numeric_limits<float>::epsilon());
+    const double rounding = probe.template rounding<S>(),
+                 few = 16 * static_cast<double>(std::numeric_limits<S>::epsilon()),
+                 steep = std::max(1.0, probe.options().float_tolerance /
+                                           LayerLawOptions{}.float_tolerance);
     auto entry = [&](Index i) { return name + ": " + probe.entry("y", generic.y.rows(), i); };
     auto derivative = [&](Index i) { return name + ": d/d" + probe.name(i); };
     report.compare<double>("fast = generic: forward", result.y.reshaped().template cast<double>(),
                            generic.y.reshaped().template cast<double>(), rounding, entry);
     report.compare<double>("fast = generic: backward", result.derivatives().template cast<double>(),
                            generic.derivatives().template cast<double>(),
-                           std::max(rounding, eps_in_float * probe.options().float_tolerance),
+                           steep * std::max(few, rounding),
                            derivative);
   };
   compare(double{}, "double");
