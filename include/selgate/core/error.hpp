@@ -4,6 +4,7 @@
 #include <charconv>
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -13,6 +14,13 @@
 #include <utility>
 
 namespace selgate {
+
+/// Pieces of text in a row. One call, so that a message costs little to compile where it is made.
+[[gnu::noinline]] inline std::string concat(std::initializer_list<std::string_view> pieces) {
+  std::string text;
+  for (const std::string_view piece : pieces) text += piece;
+  return text;
+}
 
 /// Part of everything the library throws, so that one handler can catch it all.
 /// The numbers are stable: programs may test them.
@@ -81,8 +89,8 @@ class data_error : public error_as<std::runtime_error> {
  public:
   data_error(std::string file, std::string place, std::string what, std::string expected,
              std::string found, Code code = Code::data)
-      : error_as(code, file + ": " + (place.empty() ? "" : place + ": ") + what + ": expected " +
-                           expected + ", found " + found),
+      : error_as(code, concat({file, ": ", place, place.empty() ? "" : ": ", what, ": expected ",
+                               expected, ", found ", found})),
         file_(std::move(file)),
         place_(std::move(place)),
         expected_(std::move(expected)),
@@ -107,15 +115,14 @@ class checkpoint_error : public data_error {
 
 /// A value as error messages show it: shortest digits that read back the same.
 template <class T>
-  requires std::integral<T> || std::floating_point<T>
-std::string to_text(T value) {
-  if constexpr (std::floating_point<T>) {
-    if (value != value) return "nan";
+  requires std::integral<T> || std::floating_point<T> std::string to_text(T value) {
+    if constexpr (std::floating_point<T>) {
+      if (value != value) return "nan";
+    }
+    char buffer[64];
+    const auto [end, code] = std::to_chars(buffer, buffer + sizeof buffer, value);
+    return {buffer, code == std::errc{} ? end : buffer};
   }
-  char buffer[64];
-  const auto [end, code] = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return {buffer, code == std::errc{} ? end : buffer};
-}
 inline std::string to_text(bool value) { return value ? "true" : "false"; }
 inline std::string to_text(std::string_view value) { return std::string(value); }
 inline std::string to_text(const char* value) { return value; }  // else it were a bool
@@ -124,8 +131,7 @@ inline std::string to_text(const char* value) { return value; }  // else it were
 template <class Error = config_error, class T>
 void require(bool condition, std::string_view what, std::string_view expected, const T& got) {
   if (!condition) {
-    throw Error(std::string(what) + ": expected " + std::string(expected) + ", got " +
-                to_text(got));
+    throw Error(concat({what, ": expected ", expected, ", got ", to_text(got)}));
   }
 }
 
@@ -135,8 +141,8 @@ template <class T>
 void require_countable(std::string_view what, T a, T b) {
   constexpr T most = (std::numeric_limits<T>::max)();
   if (b == 0 || a <= most / b) return;
-  require(false, std::string(what) + ": entries", "at most " + to_text(most),
-          to_text(a) + " x " + to_text(b));
+  require(false, concat({what, ": entries"}), concat({"at most ", to_text(most)}),
+          concat({to_text(a), " x ", to_text(b)}));
 }
 
 namespace detail {
@@ -146,8 +152,8 @@ template <class Error, class T>
                                                          std::string_view what,
                                                          std::string_view whose, T expected,
                                                          T got) {
-  throw Error(std::string(owner) + ": " + std::string(what) + std::string(whose) + ": expected " +
-              to_text(expected) + ", got " + to_text(got));
+  throw Error(
+      concat({owner, ": ", what, whose, ": expected ", to_text(expected), ", got ", to_text(got)}));
 }
 }  // namespace detail
 
@@ -175,8 +181,9 @@ template <class T>
   requires std::integral<T>
 void require_capacity(std::string_view owner, T capacity, T columns) {
   if (columns <= capacity) return;
-  require<shape_error>(false, std::string(owner) + ": columns",
-                       "at most " + to_text(capacity) + ", for which the cache was made", columns);
+  require<shape_error>(false, concat({owner, ": columns"}),
+                       concat({"at most ", to_text(capacity), ", for which the cache was made"}),
+                       columns);
 }
 /// Throws state_error unless a backward pass has the columns of the last forward pass (-1: none).
 template <class T>
@@ -184,10 +191,10 @@ template <class T>
 void require_same_batch(std::string_view owner, T forward, T backward) {
   if (forward == backward) return;
   if (forward < 0) {
-    throw state_error(std::string(owner) + ": backward: expected a forward before it, got none");
+    throw state_error(concat({owner, ": backward: expected a forward before it, got none"}));
   }
-  require<state_error>(false, std::string(owner) + ": columns of backward",
-                       to_text(forward) + ", as in the last forward", backward);
+  require<state_error>(false, concat({owner, ": columns of backward"}),
+                       concat({to_text(forward), ", as in the last forward"}), backward);
 }
 
 }  // namespace selgate

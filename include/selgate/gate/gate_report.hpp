@@ -80,13 +80,13 @@ inline std::string decimal(double value) {
 /// The report in a few lines of text.
 inline std::string describe(const GateReport& r) {
   using detail::decimal;
-  std::string text = to_text(r.columns) + " columns: " + decimal(r.mean_support) +
-                     " experts on average, " + to_text(r.max_support) +
-                     " at most; weights sum to " + decimal(r.min_sum) + ".." + decimal(r.max_sum) +
-                     "; entropy " + decimal(r.mean_entropy) + "\n";
+  std::string text =
+      concat({to_text(r.columns), " columns: ", decimal(r.mean_support), " experts on average, ",
+              to_text(r.max_support), " at most; weights sum to ", decimal(r.min_sum), "..",
+              decimal(r.max_sum), "; entropy ", decimal(r.mean_entropy), "\n"});
   for (std::size_t e = 0; e < r.soft_share.size(); ++e) {
-    text += "  expert " + to_text(e) + ": mean weight " + decimal(r.soft_share[e]) +
-            ", selected by " + decimal(100 * r.hard_share[e]) + " %\n";
+    text += concat({"  expert ", to_text(e), ": mean weight ", decimal(r.soft_share[e]),
+                    ", selected by ", decimal(100 * r.hard_share[e]), " %\n"});
   }
   return text;
 }

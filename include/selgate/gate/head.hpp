@@ -69,13 +69,13 @@ template <class S, class Acceptable>
                                   const Acceptable& acceptable, const char* expected) {
   for (Index r = 0; r < rows; ++r) {
     if (!acceptable(z[r])) {
-      throw numeric_error(std::string(name) + ": logit in row " + to_text(r) + ", column " +
-                          to_text(column) + ": expected " + expected + ", got " +
-                          to_text(static_cast<double>(z[r])));
+      throw numeric_error(
+          concat({name, ": logit in row ", to_text(r), ", column ", to_text(column), ": expected ",
+                  expected, ", got ", to_text(static_cast<double>(z[r]))}));
     }
   }
-  throw numeric_error(std::string(name) + ": logits of column " + to_text(column) +
-                      ": expected a finite largest logit, got none");
+  throw numeric_error(concat({name, ": logits of column ", to_text(column),
+                              ": expected a finite largest logit, got none"}));
 }
 
 /// What softmax needs of its logits: finite, or -inf for a weight of exactly 0.

@@ -102,7 +102,7 @@ void forward_product(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y
         const Index biases = bias.size() != 0 ? count : 0;
         kernel::skinny_forward<S>(w.middleCols(first, count),
                                   bias.middleRows(biases ? first : 0, biases), x,
-                                  y.middleRows(first, count), w.cols() > kernel::max_skinny);
+                                  y.middleRows(first, count));
       });
     } else if constexpr (detail::serves_any_size) {
       kernel::batched_forward<S>(w, bias, x, y);

@@ -46,27 +46,28 @@ void pad(const Columns<const S>& from, Index rows, Index columns, S* to) {
 /// order in which a sum is added, whatever tile it is in.
 template <class S>
 struct DotProducts {
-  Index size, outputs, examples;
+  Index size, examples;
   Columns<const S> w, x;
   const S* bias;  // or nullptr
   Columns<S> y;
 
-  /// In tiles of O outputs x C examples, of which there must be as many. Where a tile would go too
-  /// far it begins earlier, and sets some entries a second time: to the same bits.
-  template <int O, int C, bool Far = false>
-  void set() const {
+  /// The outputs from first to end, in tiles of O outputs x C examples, of which there must be as
+  /// many. Where a tile would go too far it begins earlier, and sets some entries a second time: to
+  /// the same bits.
+  template <int O, int C>
+  void set(Index first_output, Index end_output) const {
     constexpr Index block = 16 / C * C;  // examples that stay in the first cache for all outputs
     const Index rest = size % lanes;
     S w_rest[O * lanes], x_rest[block * lanes];
     for (Index begin = 0; begin < examples; begin += block) {
       const Index first = std::min(begin, examples - C), end = std::min(begin + block, examples);
       if (rest != 0) pad<S>({x.at(size - rest, first), x.stride}, rest, end - first, x_rest);
-      for (Index next = 0; next < outputs; next += O) {
-        const Index o = std::min(next, outputs - O);
+      for (Index next = first_output; next < end_output; next += O) {
+        const Index o = std::min(next, end_output - O);
         if (rest != 0) pad<S>({w.at(size - rest, o), w.stride}, rest, O, w_rest);
         for (Index b = first; b < end; b += C) {
           const Index at = std::min(b, end - C);
-          set_tile<O, C, Far>(o, at, w_rest, x_rest + (at - first) * lanes);
+          set_tile<O, C>(o, at, w_rest, x_rest + (at - first) * lanes);
         }
       }
     }
@@ -76,9 +77,8 @@ struct DotProducts {
   static constexpr int lanes = lane_count<S>;
 
   /// gcc keeps arrays of packs in registers only where every loop over them is unrolled, and the
-  /// addresses only where the callers' are out of the way. `Far` reads one column of w after another,
-  /// as they lie.
-  template <int O, int C, bool Far>
+  /// addresses only where the callers' are out of the way.
+  template <int O, int C>
   [[gnu::noinline]] void set_tile(Index o, Index b, const S* w_rest, const S* x_rest) const {
     Pack<S> sum[O * C];
 #pragma GCC unroll 16
@@ -88,14 +88,16 @@ struct DotProducts {
       for (int c = 0; c < C; ++c) sum[c * O + i] = Pack<S>{start};
     }
     const Index whole = size - size % lanes;
-    if constexpr (Far) {
+    if constexpr (O == 16) {  // two columns at a time come faster from beyond the first cache
 #pragma GCC unroll 16
-      for (int i = 0; i < O; ++i) {
-        Pack<S> sum_i[] = {sum[i]};
+      for (int i = 0; i < O; i += 2) {
+        Pack<S> two[] = {sum[i], sum[i + 1]};
+#pragma GCC unroll 4
         for (Index k = 0; k < whole; k += lanes) {
-          add_pack<1, 1>({w.at(k, o + i), w.stride}, {x.at(k, b), x.stride}, sum_i);
+          add_pack<2, 1>({w.at(k, o + i), w.stride}, {x.at(k, b), x.stride}, two);
         }
-        sum[i] = sum_i[0];
+        sum[i] = two[0];
+        sum[i + 1] = two[1];
       }
     } else {
       for (Index k = 0; k < whole; k += lanes) {
@@ -221,26 +223,29 @@ struct ScaledColumns {
 
 }  // namespace detail
 
-/// y = W' x + bias; one fixed order of additions per example and output. `far` says that w is a
-/// piece of a matrix too large for the first cache. For one example its columns are then read one
-/// after another, a tenth faster; out of the first cache eight at a time are a fifth faster.
+/// y = W' x + bias; one fixed order of additions per example and output.
 template <class S>
-void skinny_forward(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y, bool far = false) {
+void skinny_forward(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y) {
+  const Index outputs = w.cols(), examples = x.cols();
   const detail::DotProducts<S> products{.size = w.rows(),
-                                        .outputs = w.cols(),
-                                        .examples = x.cols(),
+                                        .examples = examples,
                                         .w = {w.data(), w.outerStride()},
                                         .x = {x.data(), x.outerStride()},
                                         .bias = bias.size() != 0 ? bias.data() : nullptr,
                                         .y = {y.data(), y.outerStride()}};
-  if (w.cols() >= 4 && x.cols() >= 3) {
-    products.template set<4, 3>();
-  } else if (w.cols() >= 8) {
-    far ? products.template set<8, 1, true>() : products.template set<8, 1>();
-  } else if (x.cols() >= 6) {
-    w.cols() >= 2 ? products.template set<2, 6>() : products.template set<1, 6>();
+  if (outputs >= 4 && examples >= 3) {
+    products.template set<4, 3>(0, outputs);
+  } else if (outputs >= 8) {  // by 16, but the last 8 or less
+    const Index rest = outputs % 16;
+    const Index by_16 = rest > 8 && outputs > 16 ? outputs : outputs - rest;
+    products.template set<16, 1>(0, by_16);
+    products.template set<8, 1>(by_16, outputs);
+  } else if (examples >= 6) {
+    outputs >= 2 ? products.template set<2, 6>(0, outputs)
+                 : products.template set<1, 6>(0, outputs);
   } else {
-    w.cols() >= 2 ? products.template set<2, 1>() : products.template set<1, 1>();
+    outputs >= 2 ? products.template set<2, 1>(0, outputs)
+                 : products.template set<1, 1>(0, outputs);
   }
 }
 
