@@ -43,7 +43,7 @@ TEMPLATE_TEST_CASE("product: the fast ways equal the plain loops", "", float, do
   using S = TestType;
   // Around the sizes of lanes, tiles and blocks of tiles.
   const Index in = GENERATE(0, 1, 3, 4, 8, 9, 16, 33, 100),
-              out = GENERATE(1, 2, 3, 4, 9, 22, 27, 63, 64, 65),
+              out = GENERATE(1, 2, 3, 4, 9, 16, 22, 27, 63, 64, 65),
               batch = GENERATE(0, 1, 3, 4, 5, 9, 17, 67);
   const bool has_bias = GENERATE(false, true);
   Rng rng(1);
@@ -104,7 +104,7 @@ TEMPLATE_TEST_CASE("product: where most of dy is 0, the rest alone", "", float, 
 TEMPLATE_TEST_CASE("product: up to 64 outputs an example has the same bits in any batch", "", float,
                    double) {
   using S = TestType;
-  const Index in = GENERATE(1, 7, 33, 100), out = GENERATE(1, 3, 5, 22, 27, 64),
+  const Index in = GENERATE(1, 7, 33, 100), out = GENERATE(1, 3, 5, 9, 22, 27, 64),
               batch = GENERATE(2, 5, 17, 67);
   Rng rng(2);
   const Matrix<S> w = uniform<S>(in, out, rng), bias = uniform<S>(out, 1, rng),

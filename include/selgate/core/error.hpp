@@ -115,14 +115,15 @@ class checkpoint_error : public data_error {
 
 /// A value as error messages show it: shortest digits that read back the same.
 template <class T>
-  requires std::integral<T> || std::floating_point<T> std::string to_text(T value) {
-    if constexpr (std::floating_point<T>) {
-      if (value != value) return "nan";
-    }
-    char buffer[64];
-    const auto [end, code] = std::to_chars(buffer, buffer + sizeof buffer, value);
-    return {buffer, code == std::errc{} ? end : buffer};
+  requires std::integral<T> || std::floating_point<T>
+std::string to_text(T value) {
+  if constexpr (std::floating_point<T>) {
+    if (value != value) return "nan";
   }
+  char buffer[64];
+  const auto [end, code] = std::to_chars(buffer, buffer + sizeof buffer, value);
+  return {buffer, code == std::errc{} ? end : buffer};
+}
 inline std::string to_text(bool value) { return value ? "true" : "false"; }
 inline std::string to_text(std::string_view value) { return std::string(value); }
 inline std::string to_text(const char* value) { return value; }  // else it were a bool

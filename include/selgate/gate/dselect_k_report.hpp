@@ -93,12 +93,12 @@ DSelectKReport report(const DSelectKHead<S>& head, const std::type_identity_t<In
 /// The report in a few lines of text.
 inline std::string describe(const DSelectKReport& r) {
   using detail::decimal;
-  return to_text(r.columns) + " columns: " + decimal(r.mean_support) + " experts on average, " +
-         to_text(r.max_support) + " at most; " + decimal(r.mean_distinct_codes) +
-         " distinct codes\n  bits that are binary: " + decimal(100 * r.binary_bits) + " %" +
-         (r.converged() ? ", converged" : "") +
-         "\n  selectors frozen on a code without expert: " + decimal(100 * r.unreachable) +
-         " %\n  columns with twin selectors: " + decimal(100 * r.twins) + " %\n";
+  return concat({to_text(r.columns), " columns: ", decimal(r.mean_support),
+                 " experts on average, ", to_text(r.max_support), " at most; ",
+                 decimal(r.mean_distinct_codes), " distinct codes\n  bits that are binary: ",
+                 decimal(100 * r.binary_bits), " %", r.converged() ? ", converged" : "",
+                 "\n  selectors frozen on a code without expert: ", decimal(100 * r.unreachable),
+                 " %\n  columns with twin selectors: ", decimal(100 * r.twins), " %\n"});
 }
 
 /// The ways in which a DSelect-k gate dies without a word, watched while it trains:

@@ -155,8 +155,8 @@ class HeadDoor {
     require_output(name, "weights", weights);
     require_output(name, "dweights", dweights);
     if (storage_ == Storage::routing && !dweights.routing().same_entries(weights.routing())) {
-      throw shape_error(std::string(name) +
-                        ": entries of dweights: expected those of weights, got others");
+      throw shape_error(
+          concat({name, ": entries of dweights: expected those of weights, got others"}));
     }
     require_size(name, "rows of dlogits", num_logits_, dlogits.rows());
     require_size(name, "columns of dlogits", columns_, dlogits.cols());
@@ -169,11 +169,11 @@ class HeadDoor {
     if (fits && output.storage() == storage_) {
       if (storage_ == Storage::dense || output.routing().num_columns() == columns_) return;
     }
-    const std::string owner = std::string(name) + ": " + what;
+    const std::string owner = concat({name, ": ", what});
     require_size(owner, "experts", num_experts_, output.num_experts());
     require_size(owner, "columns", columns_, output.num_columns());
     auto text = [](Storage storage) { return storage == Storage::dense ? "dense" : "routing"; };
-    require<shape_error>(output.storage() == storage_, owner + ": storage", text(storage_),
+    require<shape_error>(output.storage() == storage_, concat({owner, ": storage"}), text(storage_),
                          text(output.storage()));
     require_size(owner, "columns of the routing", columns_, output.routing().num_columns());
   }

@@ -51,9 +51,9 @@ struct DotProducts {
   const S* bias;  // or nullptr
   Columns<S> y;
 
-  /// The outputs from first to end, in tiles of O outputs x C examples, of which there must be as
-  /// many. Where a tile would go too far it begins earlier, and sets some entries a second time: to
-  /// the same bits.
+  /// The outputs from first to end, in tiles of O outputs x C examples. There must be C examples
+  /// and, unless first is end, O outputs before end: a tile that would go too far begins earlier,
+  /// before first too, and sets some entries a second time, to the same bits.
   template <int O, int C>
   void set(Index first_output, Index end_output) const {
     constexpr Index block = 16 / C * C;  // examples that stay in the first cache for all outputs
@@ -88,7 +88,8 @@ struct DotProducts {
       for (int c = 0; c < C; ++c) sum[c * O + i] = Pack<S>{start};
     }
     const Index whole = size - size % lanes;
-    if constexpr (O == 16) {  // two columns at a time come faster from beyond the first cache
+    if constexpr (O == 16) {  // their columns two at a time, as they lie
+      static_assert(C == 1);
 #pragma GCC unroll 16
       for (int i = 0; i < O; i += 2) {
         Pack<S> two[] = {sum[i], sum[i + 1]};
@@ -235,10 +236,12 @@ void skinny_forward(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y)
                                         .y = {y.data(), y.outerStride()}};
   if (outputs >= 4 && examples >= 3) {
     products.template set<4, 3>(0, outputs);
-  } else if (outputs >= 8) {  // by 16, but the last 8 or less
-    const Index rest = outputs % 16;
-    const Index by_16 = rest > 8 && outputs > 16 ? outputs : outputs - rest;
-    products.template set<16, 1>(0, by_16);
+  } else if (outputs >= 8) {
+    Index by_16 = 0;
+    if constexpr (pack_registers == 32) {  // narrower packs are too many a column for two sums
+      if (outputs >= 16) by_16 = std::min(outputs, (outputs + 7) / 16 * 16);
+      products.template set<16, 1>(0, by_16);
+    }
     products.template set<8, 1>(by_16, outputs);
   } else if (examples >= 6) {
     outputs >= 2 ? products.template set<2, 6>(0, outputs)
