@@ -84,6 +84,24 @@ TEMPLATE_TEST_CASE("product: with examples in the lanes", "", float, double) {
   CHECK(block == y.rightCols(lanes));
 }
 
+TEMPLATE_TEST_CASE("product: tiles of 16 outputs, which AVX-512 takes, have the bits of tiles of 8",
+                   "", float, double) {
+  using S = TestType;
+  const Index in = GENERATE(0, 1, 16, 33, 100), out = GENERATE(16, 22, 40), batch = GENERATE(1, 2);
+  Rng rng(5);
+  const Matrix<S> w = uniform<S>(in, out, rng), bias = uniform<S>(out, 1, rng),
+                  x = uniform<S>(in, batch, rng);
+  Matrix<S> by_8 = Matrix<S>::Constant(out, batch, std::numeric_limits<S>::quiet_NaN()),
+            by_16 = by_8;
+  auto products = [&](Matrix<S>& y) {
+    return kernel::detail::DotProducts<S>{
+        in, batch, {w.data(), in}, {x.data(), in}, bias.data(), {y.data(), out}};
+  };
+  products(by_8).template set<8, 1>(0, out);
+  products(by_16).template set<16, 1>(0, out);
+  CHECK(by_16 == by_8);
+}
+
 TEMPLATE_TEST_CASE("product: where most of dy is 0, the rest alone", "", float, double) {
   using S = TestType;
   const Index in = 33, out = GENERATE(20, 64, 100), batch = GENERATE(1, 37);
