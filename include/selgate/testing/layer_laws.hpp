@@ -100,8 +100,7 @@ void check_layer_kernels(const LayerProbe<Make>& probe, LawReport& report) {
                            generic.y.reshaped().template cast<double>(), rounding, entry);
     report.compare<double>("fast = generic: backward", result.derivatives().template cast<double>(),
                            generic.derivatives().template cast<double>(),
-                           steep * std::max(few, rounding),
-                           derivative);
+                           steep * std::max(few, rounding), derivative);
   };
   compare(double{}, "double");
   compare(float{}, "float");

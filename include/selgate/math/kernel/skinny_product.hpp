@@ -51,9 +51,9 @@ struct DotProducts {
   const S* bias;  // or nullptr
   Columns<S> y;
 
-  /// The outputs from first to end, in tiles of O outputs x C examples. There must be C examples
-  /// and, unless first is end, O outputs before end: a tile that would go too far begins earlier,
-  /// before first too, and sets some entries a second time, to the same bits.
+  /// The outputs from first_output to end_output, in tiles of O outputs x C examples. There must be
+  /// C examples, and O outputs before end_output: a tile that would go too far begins earlier,
+  /// before first_output too, and sets some entries a second time, to the same bits.
   template <int O, int C>
   void set(Index first_output, Index end_output) const {
     constexpr Index block = 16 / C * C;  // examples that stay in the first cache for all outputs
@@ -88,7 +88,7 @@ struct DotProducts {
       for (int c = 0; c < C; ++c) sum[c * O + i] = Pack<S>{start};
     }
     const Index whole = size - size % lanes;
-    if constexpr (O == 16) {  // their columns two at a time, as they lie
+    if constexpr (O == 16) {  // two at a time: more come slower from beyond the first cache
       static_assert(C == 1);
 #pragma GCC unroll 16
       for (int i = 0; i < O; i += 2) {
@@ -239,10 +239,12 @@ void skinny_forward(const In<S>& w, const In<S>& bias, const In<S>& x, Out<S> y)
   } else if (outputs >= 8) {
     Index by_16 = 0;
     if constexpr (pack_registers == 32) {  // narrower packs are too many a column for two sums
-      if (outputs >= 16) by_16 = std::min(outputs, (outputs + 7) / 16 * 16);
-      products.template set<16, 1>(0, by_16);
+      if (outputs >= 16) {
+        by_16 = std::min(outputs, (outputs + 7) / 16 * 16);
+        products.template set<16, 1>(0, by_16);
+      }
     }
-    products.template set<8, 1>(by_16, outputs);
+    if (by_16 < outputs) products.template set<8, 1>(by_16, outputs);
   } else if (examples >= 6) {
     outputs >= 2 ? products.template set<2, 6>(0, outputs)
                  : products.template set<1, 6>(0, outputs);
