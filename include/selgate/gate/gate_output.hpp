@@ -2,6 +2,7 @@
 #pragma once
 
 #include <selgate/core/concepts.hpp>
+#include <selgate/core/non_zeros.hpp>
 #include <selgate/gate/routing.hpp>
 
 #include <algorithm>
@@ -75,14 +76,17 @@ class GateOutput {
     return routing_.weights(c)[static_cast<std::size_t>(found - experts.begin())];
   }
 
+  /// At least as many as column c has weights that are not 0.
+  [[nodiscard]] Index max_selected(Index c) const {
+    return storage_ == Storage::dense ? num_experts_
+                                      : static_cast<Index>(routing_.experts(c).size());
+  }
   /// body(expert, weight) for the weights of column c that are not 0, experts in ascending order.
   template <class Body>
   void for_each_selected(Index c, const Body& body) const {
     if (storage_ == Storage::dense) {
       const S* w = values_.col(c).data();
-      for (Index e = 0; e < num_experts_; ++e) {
-        if (w[e] != S(0)) body(e, w[e]);
-      }
+      for_each_non_zero(w, num_experts_, [&](Index e) { body(e, w[e]); });
     } else {
       const auto experts = routing_.experts(c);
       const auto weights = routing_.weights(c);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/core/types.hpp>
+#include <selgate/core/non_zeros.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -44,9 +44,7 @@ class Routing {
     weights_.push_back(weight);
   }
   void push_non_zeros(const S* weights, Index n) {
-    for (Index e = 0; e < n; ++e) {
-      if (weights[e] != S(0)) push(e, weights[e]);
-    }
+    for_each_non_zero(weights, n, [&](Index e) { push(e, weights[e]); });
   }
   void end_column() { begin_.push_back(num_entries()); }
 

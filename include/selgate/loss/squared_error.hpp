@@ -38,10 +38,9 @@ struct SquaredError {
     }
     const Index num_labels = require_labels<S>(prediction, 1, target, mask, RealLabel{});
     auto column = [&](Index b, const S& scale) {
-      using A = accumulate_t<S>;
-      const A difference = A(prediction(0, b)) - A(target(b));
-      if (wanted(dprediction)) dprediction(0, b) += scale * S(A(2) * difference);
-      return difference * difference;
+      const S difference = prediction(0, b) - target(b);
+      if (wanted(dprediction)) dprediction(0, b) += scale * (S(2) * difference);
+      return accumulate_t<S>(difference) * accumulate_t<S>(difference);
     };
     return mean_loss<S>(reduction, num_labels, mask, prediction.cols(), weight, column);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/core/types.hpp>
+#include <selgate/core/non_zeros.hpp>
 #include <selgate/math/kernel/batched_forward.hpp>
 #include <selgate/math/kernel/skinny_product.hpp>
 
@@ -82,10 +82,7 @@ bool is_sparse(const In<S>& dy) {
 template <class S, class Body>
 void for_each_non_zero(const In<S>& dy, const Body& body) {
   for (Index b = 0; b < dy.cols(); ++b) {
-    const S* at = dy.col(b).data();
-    for (Index o = 0; o < dy.rows(); ++o) {
-      if (at[o] != S(0)) body(o, b);
-    }
+    selgate::for_each_non_zero(dy.col(b).data(), dy.rows(), [&](Index o) { body(o, b); });
   }
 }
 }  // namespace detail

@@ -20,7 +20,11 @@ void transpose(const In<S>& x, Out<S> y) {
       for (Index b = 0; b < x.cols(); b += L::count) {
         const Index num_rows = std::min(rows, x.rows() - i),
                     count = std::min(L::count, x.cols() - b);
-        kernel::gather<S>(x.block(i, b, num_rows, count), tile);
+        if (num_rows == rows && count == L::count) {
+          kernel::detail::load_block(x.data() + b * x.outerStride() + i, x.outerStride(), tile);
+        } else {
+          kernel::gather<S>(x.block(i, b, num_rows, count), tile);
+        }
         for (Index r = 0; r < num_rows; ++r) L::store(tile[r], y.col(i + r).data() + b, count);
       }
     }

@@ -105,16 +105,18 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
   const Index units = outputs.rows();
   const detail::ManySmallExperts<S> small{terms, outputs, units};
   const bool in_tiles = small.apply();
+  const bool has_product = small.has_product(dweights);
   // A static gate's terms are the same in every block of examples: each block has its own sums, and
   // each sum its lanes.
-  const Index blocks = terms.is_static() ? detail::num_column_blocks(dy.batch) : 0;
+  const bool has_sums = terms.is_static() && !has_product;
+  const Index blocks = has_sums ? detail::num_column_blocks(dy.batch) : 0;
   const Index lanes = in_tiles ? 1 : L::count;
-  S* sums = terms.derivatives(blocks * lanes);
+  S* sums = has_sums ? terms.derivatives(blocks * lanes) : nullptr;
   const bool is_stacked = outputs.stacked_rows() != 0;  // zero a column when its turn comes
   if (!in_tiles && !is_stacked) doutputs.set_zero();
   detail::for_column_blocks(context.executor, dy.batch, [&](Index first, Index last) {
     S* block = sums;
-    if (terms.is_static()) block += first / detail::columns_per_block * terms.size() * lanes;
+    if (has_sums) block += first / detail::columns_per_block * terms.size() * lanes;
     if (in_tiles) {
       small.for_tiles(first, last,
                       [&](Index b, Index count) { small.backward(b, count, dy, doutputs, block); });
@@ -140,7 +142,8 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
       }
     }
   });
-  if (!terms.is_static()) return;
+  if (has_product) small.add_product(context, dy, dweights);
+  if (!has_sums) return;
   const Index size = terms.size() * lanes;
   for (Index i = 1; i < blocks; ++i) {
     for (Index at = 0; at < size; ++at) sums[at] += sums[i * size + at];

@@ -62,8 +62,8 @@ class Dispatch {
   [[nodiscard]] Index batch() const { return batch_; }
   [[nodiscard]] Index num_active() const { return static_cast<Index>(active_.size()); }
   [[nodiscard]] Index expert(Index rank) const { return active_[static_cast<std::size_t>(rank)]; }
-  /// The rank of an active expert.
-  [[nodiscard]] Index rank(Index expert) const { return rank_[static_cast<std::size_t>(expert)]; }
+  /// By expert, of those that are active.
+  [[nodiscard]] std::span<const Index> ranks() const { return rank_; }
   /// True where every active expert sees every example.
   [[nodiscard]] bool whole() const { return whole_; }
   [[nodiscard]] bool sees_all(Index rank) const { return num_columns(rank) == batch_; }

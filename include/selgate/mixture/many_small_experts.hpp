@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <selgate/core/executor.hpp>
 #include <selgate/math/kernel/gather.hpp>
-#include <selgate/math/product.hpp>
+#include <selgate/math/kernel/skinny_product.hpp>
 #include <selgate/mixture/task_vectors.hpp>
 #include <selgate/mixture/terms.hpp>
 
@@ -54,11 +55,11 @@ struct ManySmallExperts {
     });
   }
 
-  /// dweights: one a term.
+  /// dweights: one a term, or null where those are a product.
   void backward(Index b, Index examples, const TaskVectors<const S>& dy, ExpertBlocks<S>& doutputs,
                 S* dweights) const {
     Element f[max_rows][packs], df[max_rows][packs], tile[max_task_rows][packs];
-    const bool is_product = sums_are_product();
+    const bool is_product = dweights == nullptr;
     if (!is_product) kernel::gather_packs<S, packs>(outputs.stacked(b, examples), f);
     std::fill_n(df[0], packs * outputs.stacked_rows(), Element{});
     for_task_blocks([&](Index first, Index count) {
@@ -73,38 +74,40 @@ struct ManySmallExperts {
         });
       }
       for_groups(first, count, [&]<int T>(std::integral_constant<int, T>, Index t) {
-        S* dw = dweights + terms.first(first + t);
         for (Index r = 0; r < units; ++r) {
           const Row* dy_r = tile + t * units + r;
-          is_product ? spread_group<T>(first + t, df + r, dy_r)
-                     : add_group<T>(first + t, f + r, df + r, dy_r, dw);
+          is_product
+              ? spread_group<T>(first + t, df + r, dy_r)
+              : add_group<T>(first + t, f + r, df + r, dy_r, dweights + terms.first(first + t));
         }
       });
     });
-    if (is_product) add_product(b, examples, dy, dweights);
     kernel::scatter_packs<S, packs>(df, doutputs.stacked(b, examples));
   }
 
- private:
   /// Where every task has all experts, their derivatives by the weights are a product, experts in
   /// the lanes: no lanes to be summed.
-  [[nodiscard]] bool sums_are_product() const {
-    const Index rows = outputs.stacked_rows();
-    return L::count > 1 && rows >= L::count && units == 1 &&
-           terms.size() == rows * terms.num_tasks();
+  [[nodiscard]] bool has_product(const GateOutput<S>& dweights) const {
+    return apply() && units == 1 && dweights.storage() == Storage::dense &&
+           outputs.stacked_rows() >= L::count &&
+           terms.size() == dweights.num_experts() * terms.num_tasks();
   }
   /// dweights += f dy', experts x tasks.
-  void add_product(Index b, Index examples, const TaskVectors<const S>& dy, S* dweights) const {
+  void add_product(const Context& context, const TaskVectors<const S>& dy,
+                   GateOutput<S>& dweights) const {
     if constexpr (L::count > 1) {
-      const auto f = outputs.stacked(b, examples);
-      View<S> dw(dweights, f.rows(), terms.num_tasks(), Eigen::OuterStride<>(f.rows()));
-      for_output_blocks(dw.cols(), [&](Index t, Index count) {
-        kernel::skinny_weight_gradient<S>(f, dy.at(t, b), dy.task_stride, dy.example_stride,
-                                          dw.middleCols(t, count));
+      Out<S> dw = dweights.dense();
+      const Index most = kernel::max_skinny, num_tasks = terms.num_tasks();
+      run_blocks(context.executor, (num_tasks + most - 1) / most, [&](Index block) {
+        const Index t = block * most;
+        kernel::skinny_weight_gradient<S>(outputs.stacked(0, dy.batch), dy.at(t, 0), dy.task_stride,
+                                          dy.example_stride,
+                                          dw.middleCols(t, std::min(most, num_tasks - t)));
       });
     }
   }
 
+ private:
   /// body(first task, how many) for tasks whose rows fit a tile.
   template <class Body>
   void for_task_blocks(const Body& body) const {

@@ -46,27 +46,36 @@ class Terms {
   void build(const TaskWeights<S>& w, const Dispatch& dispatch) {
     tasks_ = {w.num_tasks, w.is_static};
     num_active_ = dispatch.num_active();
-    terms_.clear();
     begin_.assign(1, 0);
     repeats_.clear();
     next_.resize(static_cast<std::size_t>(num_active_));  // assign would not grow geometrically
     std::fill(next_.begin(), next_.end(), 0);
     const Index columns = dispatch.batch() == 0 ? 0 : w.weights.num_columns();
+    const std::span<const Index> ranks = dispatch.ranks();
     for (Index c = 0; c < columns; ++c) {
-      const Index b = is_static() ? 0 : c / num_tasks();
-      w.weights.for_each_selected(c, [&](Index expert, const S& weight) {
-        const Index place = place_of(dispatch, dispatch.rank(expert), b);
-        terms_.push_back({place, static_cast<std::int32_t>(expert), weight});
-      });
-      begin_.push_back(size());
-      if (is_static()) repeats_.push_back(c > 0 && same_places(column(c - 1), column(c)));
+      const auto most = static_cast<std::size_t>(size() + w.weights.max_selected(c));
+      if (terms_.size() < most) terms_.resize(most);
+      Term<S>* to = terms_.data() + size();
+      auto add = [&](const auto& place_of) {
+        w.weights.for_each_selected(c, [&](Index expert, const S& weight) {
+          const Index place = place_of(ranks[static_cast<std::size_t>(expert)]);
+          *to++ = {place, static_cast<std::int32_t>(expert), weight};
+        });
+        begin_.push_back(to - terms_.data());
+      };
+      if (w.is_static) {
+        add([](Index rank) { return rank; });
+        repeats_.push_back(c > 0 && same_places(column(c - 1), column(c)));
+      } else {
+        add([&, b = c / num_tasks()](Index rank) { return place_of(dispatch, rank, b); });
+      }
     }
   }
 
   [[nodiscard]] bool is_static() const { return tasks_.is_static; }
   [[nodiscard]] Index num_tasks() const { return tasks_.num_tasks; }
   [[nodiscard]] Index num_columns() const { return static_cast<Index>(begin_.size()) - 1; }
-  [[nodiscard]] Index size() const { return static_cast<Index>(terms_.size()); }
+  [[nodiscard]] Index size() const { return begin_.back(); }
 
   /// Terms of column c are first(c) .. first(c + 1) - 1.
   [[nodiscard]] Index first(Index c) const { return begin_[static_cast<std::size_t>(c)]; }
@@ -96,8 +105,8 @@ class Terms {
       return one.place == other.place;
     });
   }
+  /// Of an expert that example b selects; not for static gates.
   Index place_of(const Dispatch& dispatch, Index rank, Index b) {
-    if (is_static()) return rank;
     if (dispatch.whole()) return b * num_active_ + rank;
     if (dispatch.sees_all(rank)) return dispatch.first(rank) + b;
     Index& at = next_[static_cast<std::size_t>(rank)];  // examples come in ascending order
@@ -107,7 +116,7 @@ class Terms {
 
   TaskColumns tasks_;
   Index num_active_ = 0;
-  std::vector<Term<S>> terms_;
+  std::vector<Term<S>> terms_;  // at least size()
   std::vector<Index> begin_ = {0};
   std::vector<bool> repeats_;  // per column
   std::vector<Index> next_;  // scratch of build: a cursor a rank

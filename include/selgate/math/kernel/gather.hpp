@@ -73,26 +73,32 @@ template <int D, class P, int R>
   }
 }
 
+/// block[i], lane l = entry i of column l, R entries of as many columns as lanes.
+template <class S, int R>
+[[gnu::always_inline]] inline void load_block(const S* from, Index stride, Pack<S> (&block)[R]) {
+  constexpr int lanes = lane_count<S>;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    block[r] = load_parts<S, R, lanes>(from + r * stride, R * stride,
+                                       std::make_index_sequence<lanes / 2>{});
+  }
+  transpose<1>(block);
+}
+
 /// gather of rows i, i + 1, ... for as many whole blocks of R, R / 2, ... 2 rows as there are, for
 /// as many columns as lanes; returns how many rows that makes.
 template <class S, int Step, int R>
 Index gather_blocks(const In<S>& x, Index i, Pack<S>* to) {
-  constexpr int lanes = lane_count<S>;
   if constexpr (R == 1) {
     return i;
   } else {
     for (; i + R <= x.rows(); i += R) {
       Pack<S> block[R];
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        block[r] = load_parts<S, R, lanes>(x.data() + r * x.outerStride() + i, R * x.outerStride(),
-                                           std::make_index_sequence<lanes / 2>{});
-      }
-      transpose<1>(block);
+      load_block(x.data() + i, x.outerStride(), block);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) to[(i + r) * Step] = block[r];
     }
-    return gather_blocks<S, Step, R / 2>(x, i, to);
+    return i == x.rows() ? i : gather_blocks<S, Step, R / 2>(x, i, to);
   }
 }
 template <class S, int Step, int R>
@@ -112,7 +118,7 @@ Index scatter_blocks(const Pack<S>* from, Index i, Out<S>& y) {
                                  std::make_index_sequence<lanes / 2>{});
       }
     }
-    return scatter_blocks<S, Step, R / 2>(from, i, y);
+    return i == y.rows() ? i : scatter_blocks<S, Step, R / 2>(from, i, y);
   }
 }
 

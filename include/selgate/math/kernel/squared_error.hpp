@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/math/kernel/pack.hpp>
+#include <selgate/math/kernel/lanes.hpp>
 
 namespace selgate::kernel {
 
-/// Sum of (z[i] - y[i])^2 over so many neighbours, in doubles.
+/// Sum of (z[i] - y[i])^2 over so many neighbours: differences as S has them, squares in doubles.
 template <class S>
 double squared_error(const S* z, const S* y, Index size) {
-  constexpr int lanes = lane_count<double>;
+  constexpr int lanes = lane_count<double>, packs = 4;
   using Stored [[gnu::vector_size(lanes * sizeof(S)), gnu::aligned(alignof(S)), gnu::may_alias]] =
       S;
-  auto wide = [](const S* from) {
-    return __builtin_convertvector(*reinterpret_cast<const Stored*>(from), Pack<double>);
-  };
-  Pack<double> sums[2] = {};
+  auto load = [](const S* from) { return *reinterpret_cast<const Stored*>(from); };
+  Pack<double> sums[packs] = {};
   Index i = 0;
-  for (; i + 2 * lanes <= size; i += 2 * lanes) {
-    for (int j = 0; j < 2; ++j) {
-      const Pack<double> difference = wide(z + i + j * lanes) - wide(y + i + j * lanes);
+  for (; i + packs * lanes <= size; i += packs * lanes) {
+#pragma GCC unroll 4
+    for (int j = 0; j < packs; ++j) {
+      const auto difference =
+          __builtin_convertvector(load(z + i + j * lanes) - load(y + i + j * lanes), Pack<double>);
       sums[j] += difference * difference;
     }
   }
-  sums[0] += sums[1];
-  double sum = 0;
-  for (int l = 0; l < lanes; ++l) sum += sums[0][l];
+  double sum = Lanes<double>::sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
   for (; i < size; ++i) {
-    const double difference = static_cast<double>(z[i]) - static_cast<double>(y[i]);
+    const auto difference = static_cast<double>(z[i] - y[i]);
     sum += difference * difference;
   }
   return sum;
