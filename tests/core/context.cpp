@@ -3,6 +3,7 @@
 
 #include "catch.hpp"
 
+#include <array>
 #include <set>
 
 using namespace selgate;
@@ -16,39 +17,22 @@ TEST_CASE("context: made for a training batch, the objective is the mean over it
   CHECK(!Context{}.training());
 }
 
-TEST_CASE("context: random words differ in seed, step, module, example and unit") {
+TEST_CASE("context: random keys differ in seed, step and module") {
   const Context base{.seed = 1, .step = 2};
-  const std::set<std::array<std::array<std::uint32_t, 1>, 4>> words{
-      base.random<1>(3, 4, 5),
-      Context{.seed = 9, .step = 2}.random<1>(3, 4, 5),
-      Context{.seed = 1, .step = 9}.random<1>(3, 4, 5),
-      base.random<1>(9, 4, 5),
-      base.random<1>(3, 9, 5),
-      base.random<1>(3, 4, 9),
+  const std::set<std::uint64_t> keys{
+      base.random_key(3), Context{.seed = 9, .step = 2}.random_key(3),
+      Context{.seed = 1, .step = 9}.random_key(3), base.random_key(9),
       // Roles are not interchangeable.
-      Context{.seed = 2, .step = 1}.random<1>(3, 4, 5),
-      Context{.seed = 1, .step = 3}.random<1>(2, 4, 5),
-      base.random<1>(3, 5, 4)};
-  CHECK(words.size() == 9);
-  CHECK(base.random<1>(3, 4, 5) == base.random<1>(3, 4, 5));
+      Context{.seed = 2, .step = 1}.random_key(3), Context{.seed = 1, .step = 3}.random_key(2)};
+  CHECK(keys.size() == 6);
+  CHECK(base.random_key(3) == base.random_key(3));
 }
 
-TEST_CASE("context: several units at once draw what each draws alone") {
-  const Context context{.seed = 1, .step = 2};
-  const auto together = context.random<3>(3, 4, 5);
-  for (std::size_t unit = 0; unit < 3; ++unit) {
-    const auto alone = context.random<1>(3, 4, 5 + static_cast<Index>(unit));
-    for (std::size_t word = 0; word < 4; ++word) CHECK(together[word][unit] == alone[word][0]);
-  }
-}
-
-TEST_CASE("context: an example draws the same wherever its column stands") {
-  const Context all{.seed = 1, .step = 2};
+TEST_CASE("context: an example is the same wherever its column stands") {
+  Context context;
+  CHECK(context.example(1) == 1);
   const std::array<Index, 2> examples{7, 4};
-  Context selection = all;
-  selection.examples = examples;
-  CHECK(all.example(1) == 1);
-  CHECK(selection.example(1) == 4);
-  CHECK(selection.random<1>(3, 0, 6) == all.random<1>(3, 7, 6));
-  CHECK(selection.random<1>(3, 1, 6) == all.random<1>(3, 4, 6));
+  context.examples = examples;
+  CHECK(context.example(0) == 7);
+  CHECK(context.example(1) == 4);
 }

@@ -3,6 +3,8 @@
 
 #include "catch.hpp"
 
+#include <array>
+
 using namespace selgate;
 
 namespace {
@@ -29,6 +31,22 @@ TEST_CASE("dropout mask: an entry does not depend on where a pass begins or ends
       CHECK(entries(mask, context, first, size) == all.segment(first, size));
     }
   }
+}
+
+TEST_CASE("dropout mask: seed, step, stream, example and unit decide, the column does not") {
+  const DropoutMask<double> mask("rate", 0.5, 7), other("rate", 0.5, 8);
+  const Context context = training(5, 1, 2);
+  const Vector<double> base = entries(mask, context, 0, 256);  // of column 2
+  CHECK(base.head(128) != base.tail(128));
+  CHECK(base != entries(other, context, 0, 256));
+  CHECK(base != entries(mask, training(5, 2, 2), 0, 256));
+  CHECK(base != entries(mask, training(5, 1, 3), 0, 256));
+  Context selection = context;
+  const std::array<Index, 3> examples{4, 0, 2}, others{2, 0, 4};
+  selection.examples = examples;
+  CHECK(base == entries(mask, selection, 0, 256));
+  selection.examples = others;
+  CHECK(base != entries(mask, selection, 0, 256));
 }
 
 TEST_CASE("dropout mask: drops in training alone, and not at rate 0") {

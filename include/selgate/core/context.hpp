@@ -4,8 +4,6 @@
 #include <selgate/core/executor.hpp>
 #include <selgate/core/random.hpp>
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -33,13 +31,9 @@ struct Context {
   [[nodiscard]] Index example(Index column) const {
     return examples.empty() ? column : examples[static_cast<std::size_t>(column)];
   }
-  /// Four random words for each of `unit`, unit + 1... unit + N - 1 of the example in this column,
-  /// [word][unit]; `module` tells layers apart.
-  template <std::size_t N>
-  [[nodiscard]] std::array<std::array<std::uint32_t, N>, 4> random(std::uint64_t module,
-                                                                   Index column, Index unit) const {
-    return philox<N>(mix_key(mix_key(seed, module), step),
-                     static_cast<std::uint64_t>(example(column)), static_cast<std::uint64_t>(unit));
+  /// The key under which a module draws: philox(key, example, unit). `module` tells layers apart.
+  [[nodiscard]] std::uint64_t random_key(std::uint64_t module) const {
+    return mix_key(mix_key(seed, module), step);
   }
 };
 

@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cmath>
-#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -24,40 +23,22 @@ constexpr std::uint64_t mix_key(std::uint64_t key, std::uint64_t word) {
 
 /// Philox4x32-10 (Salmon et al., 2011): four random 32-bit words as a pure function of a key and a
 /// counter. Nothing is stored, so threads, order and repetition cannot change what a place draws.
-/// Those of N consecutive counters, [word][draw]: side by side, so that compilers take vectors.
-template <std::size_t N>
-constexpr std::array<std::array<std::uint32_t, N>, 4> philox(std::uint64_t key,
-                                                             std::uint64_t counter_high,
-                                                             std::uint64_t counter_low) {
+/// (Many draws: math/kernel/philox.hpp.)
+constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t counter_high,
+                                              std::uint64_t counter_low) {
   auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
   auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
-  std::array<std::array<std::uint32_t, N>, 4> c{};
-  for (std::size_t i = 0; i < N; ++i) {
-    c[0][i] = low(counter_low + i);
-    c[1][i] = high(counter_low + i);
-    c[2][i] = low(counter_high);
-    c[3][i] = high(counter_high);
-  }
+  std::array<std::uint32_t, 4> c{low(counter_low), high(counter_low), low(counter_high),
+                                 high(counter_high)};
   std::uint32_t k0 = low(key), k1 = high(key);
   for (int round = 0; round < 10; ++round) {
-    for (std::size_t i = 0; i < N; ++i) {
-      const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c[0][i];
-      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c[2][i];
-      c[0][i] = high(p1) ^ c[1][i] ^ k0;
-      c[1][i] = low(p1);
-      c[2][i] = high(p0) ^ c[3][i] ^ k1;
-      c[3][i] = low(p0);
-    }
+    const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c[0];
+    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c[2];
+    c = {high(p1) ^ c[1] ^ k0, low(p1), high(p0) ^ c[3] ^ k1, low(p0)};
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
   return c;
-}
-/// One draw.
-constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t counter_high,
-                                              std::uint64_t counter_low) {
-  const auto c = philox<1>(key, counter_high, counter_low);
-  return {c[0][0], c[1][0], c[2][0], c[3][0]};
 }
 
 /// A stream of random numbers for data and initial weights: philox on a running counter. Its own

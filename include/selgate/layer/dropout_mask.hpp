@@ -3,6 +3,7 @@
 
 #include <selgate/core/context.hpp>
 #include <selgate/core/error.hpp>
+#include <selgate/math/kernel/philox.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -57,7 +58,9 @@ class DropoutMask {
   /// 16 draws side by side, as vectors have it, each of 4 words of two units.
   Block entries(const Context& context, Index column, Index block) const {
     constexpr std::size_t draws = 16;
-    const auto words = context.random<draws>(stream_, column, block * Index{draws});
+    const auto words = kernel::philox<draws>(context.random_key(stream_),
+                                             static_cast<std::uint64_t>(context.example(column)),
+                                             static_cast<std::uint64_t>(block) * draws);
     const auto dropped = static_cast<std::int32_t>(dropped_of_65536_);
     const S kept = kept_;
     auto entry = [dropped, kept](std::uint32_t bits) {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <selgate/math/kernel/pack.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace selgate::kernel {
+
+namespace detail {
+
+/// Draws side by side, in registers that can multiply their halves: AVX alone has none of 32 bytes.
+struct Draws {
+#if defined(__AVX__) && !defined(__AVX2__)
+  static constexpr int bytes = 16;
+#else
+  static constexpr int bytes = pack_bytes;
+#endif
+  using Lanes [[gnu::vector_size(bytes)]] = std::uint64_t;
+  using Words [[gnu::vector_size(bytes / 2)]] = std::uint32_t;
+};
+
+/// The 64 bits of the product of each lane's low half with a constant. gcc does not see that 32
+/// bits are all there is to multiply: it takes three products for one, and twice the time.
+[[gnu::always_inline]] inline Draws::Lanes multiply_low(const Draws::Lanes& lanes,
+                                                        std::uint32_t factor) {
+  using Lanes = Draws::Lanes;
+  [[maybe_unused]] const Lanes factors = factor - Lanes{};
+#if defined(__AVX512F__)  // masked: gcc 12 warns of the plain one
+  return Lanes(_mm512_maskz_mul_epu32(0xFF, __m512i(lanes), __m512i(factors)));
+#elif defined(__AVX2__)
+  return Lanes(_mm256_mul_epu32(__m256i(lanes), __m256i(factors)));
+#elif defined(__SSE2__)
+  return Lanes(_mm_mul_epu32(__m128i(lanes), __m128i(factors)));
+#else
+  return (lanes & 0xFFFFFFFF) * std::uint64_t{factor};
+#endif
+}
+
+}  // namespace detail
+
+/// philox (core/random.hpp) of N consecutive counters, [word][draw]. Each word is the low half of a
+/// 64-bit lane; what stands above it is never looked at.
+template <std::size_t N>
+std::array<std::array<std::uint32_t, N>, 4> philox(std::uint64_t key, std::uint64_t counter_high,
+                                                   std::uint64_t counter_low) {
+  using Lanes = detail::Draws::Lanes;
+  using Words = detail::Draws::Words;
+  constexpr std::size_t lanes = sizeof(Lanes) / sizeof(std::uint64_t), packs = 2;
+  static_assert(N % (packs * lanes) == 0);
+  std::array<std::array<std::uint32_t, N>, 4> words;
+  Lanes places{};
+  for (std::size_t l = 0; l < lanes; ++l) places[l] = l;
+  for (std::size_t first = 0; first < N; first += packs * lanes) {
+    Lanes c[4][packs];
+#pragma GCC unroll 2
+    for (std::size_t i = 0; i < packs; ++i) {
+      c[0][i] = places + (counter_low + first + i * lanes);
+      c[1][i] = c[0][i] >> 32;
+      c[2][i] = counter_high - Lanes{};
+      c[3][i] = c[2][i] >> 32;
+    }
+    std::uint64_t k0 = key & 0xFFFFFFFF, k1 = key >> 32;
+    for (int round = 0; round < 10; ++round) {
+#pragma GCC unroll 2
+      for (std::size_t i = 0; i < packs; ++i) {
+        const Lanes p0 = detail::multiply_low(c[0][i], 0xD2511F53u);
+        const Lanes p1 = detail::multiply_low(c[2][i], 0xCD9E8D57u);
+        c[0][i] = (p1 >> 32) ^ c[1][i] ^ k0;
+        c[1][i] = p1;
+        c[2][i] = (p0 >> 32) ^ c[3][i] ^ k1;
+        c[3][i] = p0;
+      }
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+#pragma GCC unroll 4
+    for (std::size_t word = 0; word < 4; ++word) {
+#pragma GCC unroll 2
+      for (std::size_t i = 0; i < packs; ++i) {
+        const Words low = __builtin_convertvector(c[word][i], Words);
+        std::memcpy(&words[word][first + i * lanes], &low, sizeof low);
+      }
+    }
+  }
+  return words;
+}
+
+}  // namespace selgate::kernel
