@@ -28,7 +28,7 @@ TEST_CASE("context: random keys differ in seed, step and module") {
   CHECK(base.random_key(3) == base.random_key(3));
 }
 
-TEST_CASE("context: an example is the same wherever its column stands") {
+TEST_CASE("context: column c is example c, or the one selected") {
   Context context;
   CHECK(context.example(1) == 1);
   const std::array<Index, 2> examples{7, 4};

@@ -31,6 +31,18 @@ GateOutput<S> some_weights(Index gates, double density, Index same, Rng& rng) {
   return weights;
 }
 
+/// The same weights as lists.
+template <class S>
+GateOutput<S> listed(const GateOutput<S>& weights) {
+  GateOutput<S> result(Storage::routing, weights.num_experts(), weights.num_columns());
+  result.begin(weights.num_columns());
+  for (Index c = 0; c < weights.num_columns(); ++c) {
+    result.routing().push_non_zeros(weights.dense().col(c).data(), weights.num_experts());
+    result.routing().end_column();
+  }
+  return result;
+}
+
 /// T u x B seen as tasks' rows, or, copied, as a matrix a task.
 template <class S>
 struct Vectors {
@@ -84,14 +96,17 @@ TEMPLATE_TEST_CASE("many small experts: static gates are a product", "", float, 
   outputs.stacked(0, batch) = f;
   Terms<S> terms;
   terms.build({weights, gates, true}, dispatch);
-  REQUIRE(detail::ManySmallExperts<S>{terms, outputs, units}.apply());
+  const detail::ManySmallExperts<S> small{terms, outputs, units};
+  REQUIRE(small.apply());
+  CHECK(small.weight_gradient_is_product(weights) == (density == 1 && units == 1));
   const S untouched = S(7);
   Vectors<S> y(Matrix<S>::Constant(gates * units, batch, untouched), units, in_rows),
       dy_vectors(dy, units, in_rows);
   if (!in_rows) y.numbers.setConstant(untouched);
   combine<S>({}, terms, outputs, y.template view<S>());
   GateOutput<S> dweights = weights;
-  dweights.zero_like(weights);
+  dweights.dense() = weights.dense().unaryExpr(  // no sum begins there
+      [untouched](const S& w) { return w != S(0) ? untouched : S(0); });
   combine_backward<S>({}, terms, outputs, dy_vectors.template view<const S>(), doutputs, dweights);
   Executor executor(2);
   Context context;
@@ -101,6 +116,9 @@ TEMPLATE_TEST_CASE("many small experts: static gates are a product", "", float, 
   combine_backward<S>(context, terms, outputs, dy_vectors.template view<const S>(), doutputs,
                       same_dweights);
   CHECK(same_dweights.dense() == dweights.dense());
+  const GateOutput<S> list = listed(weights);
+  GateOutput<S> dlist = list;
+  combine_backward<S>({}, terms, outputs, dy_vectors.template view<const S>(), doutputs, dlist);
 
   Matrix<S> w = Matrix<S>::Zero(active, gates), dw = w;  // of the active experts
   for (Index rank = 0; rank < active; ++rank) {
@@ -120,5 +138,7 @@ TEMPLATE_TEST_CASE("many small experts: static gates are a product", "", float, 
   }
   expected_dw = (w.array() != S(0)).select(expected_dw, S(0)).eval();
   CHECK((dw - expected_dw).norm() <= tolerance * expected_dw.norm() * S(2));
+  const Matrix<S> dlist_dense = dlist.to_dense();
+  CHECK((dlist_dense - dweights.dense()).norm() <= tolerance * expected_dw.norm() * S(2));
   if (!in_rows) CHECK((y.numbers.bottomRows(units).array() == untouched).all());
 }

@@ -4,6 +4,7 @@
 #include <selgate/core/executor.hpp>
 #include <selgate/core/random.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -31,7 +32,8 @@ struct Context {
   [[nodiscard]] Index example(Index column) const {
     return examples.empty() ? column : examples[static_cast<std::size_t>(column)];
   }
-  /// The key under which a module draws: philox(key, example, unit). `module` tells layers apart.
+  /// The key under which a module draws philox(key, example(column), ...): by the example, never by
+  /// the column. `module` tells layers apart.
   [[nodiscard]] std::uint64_t random_key(std::uint64_t module) const {
     return mix_key(mix_key(seed, module), step);
   }

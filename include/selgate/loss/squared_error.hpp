@@ -9,7 +9,8 @@
 
 namespace selgate {
 
-/// (1/N) * sum of (z - y)^2 for predictions z (1 x B) of targets y; dz = 2 (z - y).
+/// (1/N) * sum of (z - y)^2 for predictions z (1 x B) of targets y; dz = 2 (z - y). Differences are
+/// taken as S has them, squares and their sum in accumulate_t<S>.
 template <class S>
 struct SquaredError {
   using Scalar = S;

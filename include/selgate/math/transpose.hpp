@@ -20,8 +20,8 @@ void transpose(const In<S>& x, Out<S> y) {
       for (Index b = 0; b < x.cols(); b += L::count) {
         const Index num_rows = std::min(rows, x.rows() - i),
                     count = std::min(L::count, x.cols() - b);
-        if (num_rows == rows && count == L::count) {
-          kernel::detail::load_block(x.data() + b * x.outerStride() + i, x.outerStride(), tile);
+        if (num_rows == rows && count == L::count) {  // gather would go through memory
+          kernel::load_block(x.data() + b * x.outerStride() + i, x.outerStride(), tile);
         } else {
           kernel::gather<S>(x.block(i, b, num_rows, count), tile);
         }

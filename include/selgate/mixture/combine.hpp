@@ -105,10 +105,10 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
   const Index units = outputs.rows();
   const detail::ManySmallExperts<S> small{terms, outputs, units};
   const bool in_tiles = small.apply();
-  const bool has_product = small.has_product(dweights);
-  // A static gate's terms are the same in every block of examples: each block has its own sums, and
-  // each sum its lanes.
-  const bool has_sums = terms.is_static() && !has_product;
+  const bool is_product = small.weight_gradient_is_product(dweights);
+  // A static gate's terms are the same in every block of examples: unless dweights is a product,
+  // each block has its own sums, and each sum its lanes.
+  const bool has_sums = terms.is_static() && !is_product;
   const Index blocks = has_sums ? detail::num_column_blocks(dy.batch) : 0;
   const Index lanes = in_tiles ? 1 : L::count;
   S* sums = has_sums ? terms.derivatives(blocks * lanes) : nullptr;
@@ -142,7 +142,11 @@ void combine_backward(const Context& context, Terms<S>& terms, const ExpertBlock
       }
     }
   });
-  if (has_product) small.add_product(context, dy, dweights);
+  if (is_product) {
+    detail::for_column_blocks(context.executor, dy.num_tasks, [&](Index first, Index last) {
+      small.set_weight_gradient(first, last, dy, dweights);
+    });
+  }
   if (!has_sums) return;
   const Index size = terms.size() * lanes;
   for (Index i = 1; i < blocks; ++i) {

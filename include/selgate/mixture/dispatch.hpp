@@ -62,7 +62,7 @@ class Dispatch {
   [[nodiscard]] Index batch() const { return batch_; }
   [[nodiscard]] Index num_active() const { return static_cast<Index>(active_.size()); }
   [[nodiscard]] Index expert(Index rank) const { return active_[static_cast<std::size_t>(rank)]; }
-  /// By expert, of those that are active.
+  /// The rank of each expert; those of inactive ones mean nothing.
   [[nodiscard]] std::span<const Index> ranks() const { return rank_; }
   /// True where every active expert sees every example.
   [[nodiscard]] bool whole() const { return whole_; }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <selgate/core/executor.hpp>
 #include <selgate/math/kernel/gather.hpp>
 #include <selgate/math/kernel/skinny_product.hpp>
 #include <selgate/mixture/task_vectors.hpp>
@@ -55,12 +54,12 @@ struct ManySmallExperts {
     });
   }
 
-  /// dweights: one a term, or null where those are a product.
+  /// Adds to dweights, one a term, unless that is null.
   void backward(Index b, Index examples, const TaskVectors<const S>& dy, ExpertBlocks<S>& doutputs,
                 S* dweights) const {
     Element f[max_rows][packs], df[max_rows][packs], tile[max_task_rows][packs];
-    const bool is_product = dweights == nullptr;
-    if (!is_product) kernel::gather_packs<S, packs>(outputs.stacked(b, examples), f);
+    const bool wants_dweights = dweights != nullptr;
+    if (wants_dweights) kernel::gather_packs<S, packs>(outputs.stacked(b, examples), f);
     std::fill_n(df[0], packs * outputs.stacked_rows(), Element{});
     for_task_blocks([&](Index first, Index count) {
       if (side_by_side(dy)) {
@@ -76,34 +75,30 @@ struct ManySmallExperts {
       for_groups(first, count, [&]<int T>(std::integral_constant<int, T>, Index t) {
         for (Index r = 0; r < units; ++r) {
           const Row* dy_r = tile + t * units + r;
-          is_product
-              ? spread_group<T>(first + t, df + r, dy_r)
-              : add_group<T>(first + t, f + r, df + r, dy_r, dweights + terms.first(first + t));
+          wants_dweights
+              ? add_group<T>(first + t, f + r, df + r, dy_r, dweights + terms.first(first + t))
+              : spread_group<T>(first + t, df + r, dy_r);
         }
       });
     });
     kernel::scatter_packs<S, packs>(df, doutputs.stacked(b, examples));
   }
 
-  /// Where every task has all experts, their derivatives by the weights are a product, experts in
-  /// the lanes: no lanes to be summed.
-  [[nodiscard]] bool has_product(const GateOutput<S>& dweights) const {
+  /// Whether dweights is the matrix f dy' itself, of all experts x all tasks: then experts go in
+  /// the lanes, and no lanes are to be summed.
+  [[nodiscard]] bool weight_gradient_is_product(const GateOutput<S>& dweights) const {
     return apply() && units == 1 && dweights.storage() == Storage::dense &&
            outputs.stacked_rows() >= L::count &&
            terms.size() == dweights.num_experts() * terms.num_tasks();
   }
-  /// dweights += f dy', experts x tasks.
-  void add_product(const Context& context, const TaskVectors<const S>& dy,
-                   GateOutput<S>& dweights) const {
+  /// Then: dweights = f dy' of tasks first .. last - 1.
+  void set_weight_gradient(Index first, Index last, const TaskVectors<const S>& dy,
+                           GateOutput<S>& dweights) const {
     if constexpr (L::count > 1) {
-      Out<S> dw = dweights.dense();
-      const Index most = kernel::max_skinny, num_tasks = terms.num_tasks();
-      run_blocks(context.executor, (num_tasks + most - 1) / most, [&](Index block) {
-        const Index t = block * most;
-        kernel::skinny_weight_gradient<S>(outputs.stacked(0, dy.batch), dy.at(t, 0), dy.task_stride,
-                                          dy.example_stride,
-                                          dw.middleCols(t, std::min(most, num_tasks - t)));
-      });
+      Out<S> dw = dweights.dense().middleCols(first, last - first);
+      dw.setZero();
+      kernel::skinny_weight_gradient<S>(outputs.stacked(0, dy.batch), dy.at(first, 0),
+                                        dy.task_stride, dy.example_stride, dw);
     }
   }
 

@@ -115,7 +115,8 @@ class MultiGateMixture {
            experts.regularization(context, cache.dispatch, cache.bank);
   }
 
-  /// What ran in the last forward, and what its backward runs (regularizers not counted).
+  /// What ran in the last forward, and what its backward runs (regularizers not counted); as with
+  /// one lane: packs also add up their lanes, and a product of many small experts has no blocks.
   [[nodiscard]] Flops flops(Index batch, const Cache& cache) const {
     const std::int64_t terms = cache.terms.size();
     const std::int64_t units = terms * (Gates::is_static ? batch : 1) * task_features();

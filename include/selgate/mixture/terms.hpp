@@ -56,9 +56,9 @@ class Terms {
       const auto most = static_cast<std::size_t>(size() + w.weights.max_selected(c));
       if (terms_.size() < most) terms_.resize(most);
       Term<S>* to = terms_.data() + size();
-      auto add = [&](const auto& place_of) {
+      auto add = [&](const auto& place_at) {
         w.weights.for_each_selected(c, [&](Index expert, const S& weight) {
-          const Index place = place_of(ranks[static_cast<std::size_t>(expert)]);
+          const Index place = place_at(ranks[static_cast<std::size_t>(expert)]);
           *to++ = {place, static_cast<std::int32_t>(expert), weight};
         });
         begin_.push_back(to - terms_.data());

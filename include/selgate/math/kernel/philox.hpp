@@ -15,31 +15,28 @@ namespace selgate::kernel {
 
 namespace detail {
 
-/// Draws side by side, in registers that can multiply their halves: AVX alone has none of 32 bytes.
-struct Draws {
+/// Draws side by side, in registers whose halves can be multiplied: AVX alone has none of 32 bytes.
 #if defined(__AVX__) && !defined(__AVX2__)
-  static constexpr int bytes = 16;
+inline constexpr int draw_bytes = 16;
 #else
-  static constexpr int bytes = pack_bytes;
+inline constexpr int draw_bytes = pack_bytes;
 #endif
-  using Lanes [[gnu::vector_size(bytes)]] = std::uint64_t;
-  using Words [[gnu::vector_size(bytes / 2)]] = std::uint32_t;
-};
+using Draws [[gnu::vector_size(draw_bytes)]] = std::uint64_t;
+using HalvesOfDraws [[gnu::vector_size(draw_bytes / 2)]] = std::uint32_t;
 
 /// The 64 bits of the product of each lane's low half with a constant. gcc does not see that 32
-/// bits are all there is to multiply: it takes three products for one, and twice the time.
-[[gnu::always_inline]] inline Draws::Lanes multiply_low(const Draws::Lanes& lanes,
-                                                        std::uint32_t factor) {
-  using Lanes = Draws::Lanes;
-  [[maybe_unused]] const Lanes factors = factor - Lanes{};
+/// bits are all there is to multiply: it takes three products for one, and twice the time. (Only
+/// measured on x86.)
+[[gnu::always_inline]] inline Draws multiply_low(const Draws& draws, std::uint32_t factor) {
+  [[maybe_unused]] const Draws factors = factor - Draws{};
 #if defined(__AVX512F__)  // masked: gcc 12 warns of the plain one
-  return Lanes(_mm512_maskz_mul_epu32(0xFF, __m512i(lanes), __m512i(factors)));
+  return Draws(_mm512_maskz_mul_epu32(0xFF, __m512i(draws), __m512i(factors)));
 #elif defined(__AVX2__)
-  return Lanes(_mm256_mul_epu32(__m256i(lanes), __m256i(factors)));
+  return Draws(_mm256_mul_epu32(__m256i(draws), __m256i(factors)));
 #elif defined(__SSE2__)
-  return Lanes(_mm_mul_epu32(__m128i(lanes), __m128i(factors)));
+  return Draws(_mm_mul_epu32(__m128i(draws), __m128i(factors)));
 #else
-  return (lanes & 0xFFFFFFFF) * std::uint64_t{factor};
+  return (draws & 0xFFFFFFFF) * std::uint64_t{factor};
 #endif
 }
 
@@ -50,28 +47,27 @@ struct Draws {
 template <std::size_t N>
 std::array<std::array<std::uint32_t, N>, 4> philox(std::uint64_t key, std::uint64_t counter_high,
                                                    std::uint64_t counter_low) {
-  using Lanes = detail::Draws::Lanes;
-  using Words = detail::Draws::Words;
-  constexpr std::size_t lanes = sizeof(Lanes) / sizeof(std::uint64_t), packs = 2;
+  using detail::Draws, detail::HalvesOfDraws;
+  constexpr std::size_t lanes = sizeof(Draws) / sizeof(std::uint64_t), packs = 2;
   static_assert(N % (packs * lanes) == 0);
   std::array<std::array<std::uint32_t, N>, 4> words;
-  Lanes places{};
+  Draws places{};
   for (std::size_t l = 0; l < lanes; ++l) places[l] = l;
   for (std::size_t first = 0; first < N; first += packs * lanes) {
-    Lanes c[4][packs];
+    Draws c[4][packs];
 #pragma GCC unroll 2
     for (std::size_t i = 0; i < packs; ++i) {
       c[0][i] = places + (counter_low + first + i * lanes);
       c[1][i] = c[0][i] >> 32;
-      c[2][i] = counter_high - Lanes{};
+      c[2][i] = counter_high - Draws{};
       c[3][i] = c[2][i] >> 32;
     }
     std::uint64_t k0 = key & 0xFFFFFFFF, k1 = key >> 32;
     for (int round = 0; round < 10; ++round) {
 #pragma GCC unroll 2
       for (std::size_t i = 0; i < packs; ++i) {
-        const Lanes p0 = detail::multiply_low(c[0][i], 0xD2511F53u);
-        const Lanes p1 = detail::multiply_low(c[2][i], 0xCD9E8D57u);
+        const Draws p0 = detail::multiply_low(c[0][i], 0xD2511F53u);
+        const Draws p1 = detail::multiply_low(c[2][i], 0xCD9E8D57u);
         c[0][i] = (p1 >> 32) ^ c[1][i] ^ k0;
         c[1][i] = p1;
         c[2][i] = (p0 >> 32) ^ c[3][i] ^ k1;
@@ -84,7 +80,7 @@ std::array<std::array<std::uint32_t, N>, 4> philox(std::uint64_t key, std::uint6
     for (std::size_t word = 0; word < 4; ++word) {
 #pragma GCC unroll 2
       for (std::size_t i = 0; i < packs; ++i) {
-        const Words low = __builtin_convertvector(c[word][i], Words);
+        const auto low = __builtin_convertvector(c[word][i], HalvesOfDraws);
         std::memcpy(&words[word][first + i * lanes], &low, sizeof low);
       }
     }

@@ -11,14 +11,14 @@ double squared_error(const S* z, const S* y, Index size) {
   constexpr int lanes = lane_count<double>, packs = 4;
   using Stored [[gnu::vector_size(lanes * sizeof(S)), gnu::aligned(alignof(S)), gnu::may_alias]] =
       S;
-  auto load = [](const S* from) { return *reinterpret_cast<const Stored*>(from); };
+  auto stored = [](const S* from) { return *reinterpret_cast<const Stored*>(from); };
   Pack<double> sums[packs] = {};
   Index i = 0;
   for (; i + packs * lanes <= size; i += packs * lanes) {
 #pragma GCC unroll 4
     for (int j = 0; j < packs; ++j) {
-      const auto difference =
-          __builtin_convertvector(load(z + i + j * lanes) - load(y + i + j * lanes), Pack<double>);
+      const auto difference = __builtin_convertvector(
+          stored(z + i + j * lanes) - stored(y + i + j * lanes), Pack<double>);
       sums[j] += difference * difference;
     }
   }
