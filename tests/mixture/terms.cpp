@@ -18,9 +18,9 @@ struct Built {
   GateOutput<double> weights;
   Dispatch dispatch{experts};
 
-  Built(Storage storage, bool is_static, Index batch, double density, Terms<double>& terms)
-      : weights(storage, experts, is_static ? tasks : tasks * batch) {
-    const Index columns = is_static ? tasks : tasks * batch;
+  Built(Storage storage, bool is_static, Index examples, double density, Terms<double>& terms)
+      : weights(storage, experts, is_static ? tasks : tasks * examples) {
+    const Index columns = is_static ? tasks : tasks * examples;
     Rng rng(1);
     Matrix<double> w = uniform<double>(experts, columns, rng, 0, 1);
     w = (w.array() < density).select(w, 0);
@@ -33,7 +33,7 @@ struct Built {
         weights.routing().end_column();
       }
     }
-    dispatch.build(weights, tasks, batch, is_static);
+    dispatch.build(weights, tasks, examples, is_static);
     terms.build({weights, tasks, is_static}, dispatch);
   }
 };
