@@ -73,10 +73,10 @@ TEST_CASE("terms: what was built before leaves nothing") {
   Terms<double> used;
   for (const double density : {0.5, 0.9, 0.1, 0.0, 1.0}) {
     for (const Storage storage : {Storage::dense, Storage::routing}) {
-      for (const Index batch : {7, 2}) {
+      for (const Index examples : {7, 2}) {
         Terms<double> fresh;
-        const Built as_new(storage, is_static, batch, density, fresh);
-        const Built again(storage, is_static, batch, density, used);
+        const Built as_new(storage, is_static, examples, density, fresh);
+        const Built again(storage, is_static, examples, density, used);
         REQUIRE(used.num_columns() == fresh.num_columns());
         CHECK(used.size() == fresh.size());
         for (Index c = 0; c < used.num_columns(); ++c) {
